@@ -1,0 +1,1 @@
+"""What a function's first invocation waits for."""

@@ -1,0 +1,1 @@
+"""What the running service takes, how fast it delivers, and what that costs."""

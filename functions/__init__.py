@@ -1,0 +1,6 @@
+"""Hookline's Lambda functions.
+
+Imports go one way: entry point → domain → models → (settings, errors, telemetry).
+"""
+
+VERSION = "0.1.0"

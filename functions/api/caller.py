@@ -1,0 +1,109 @@
+"""Who calls: what the authorizer found out, and what the request says of itself."""
+
+import base64
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from functions.domain.api_keys import Scope, permits
+from functions.domain.payload import MAX_BODY_BYTES
+from functions.errors import (
+    BadRequest,
+    Forbidden,
+    PayloadTooLarge,
+    Unauthorized,
+    UnsupportedMediaType,
+)
+
+CORRELATION_HEADER = "hookline-correlation-id"
+CORRELATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
+ADMIN_OWNER = "00000000-0000-0000-0000-000000000000"  # whose idempotency keys are the admin key's
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The key behind a request: a project's with its scopes, or the admin's."""
+
+    admin: bool
+    project_id: str
+    key_id: str
+    scopes: frozenset[str]
+
+    @property
+    def owner_id(self) -> str:
+        return self.project_id or ADMIN_OWNER
+
+
+def caller_of(event: dict[str, Any]) -> Caller:
+    """Raises Unauthorized when the authorizer found nobody behind the key, or did not run at all."""
+    found = event["requestContext"].get("authorizer", {}).get("lambda") or {}
+    caller = Caller(
+        admin=found.get("admin") == "true",
+        project_id=found.get("project_id", ""),
+        key_id=found.get("key_id", ""),
+        scopes=frozenset(found.get("scopes", "").split()),
+    )
+    if not caller.admin and not caller.project_id:
+        raise Unauthorized("the API key is unknown, expired or revoked: send `Authorization: Bearer <key>`")
+    return caller
+
+
+def require(caller: Caller, scope: Scope) -> Caller:
+    """The caller, if its key belongs to a project and has the scope; else raises Forbidden."""
+    if caller.admin:
+        raise Forbidden("the admin key manages projects and their API keys; use a project's API key here")
+    if not permits(caller.scopes, scope):
+        raise Forbidden(f"the API key lacks the scope {scope}")
+    return caller
+
+
+def require_admin(caller: Caller) -> Caller:
+    if not caller.admin:
+        raise Forbidden("this takes the admin key")
+    return caller
+
+
+def request_id(event: dict[str, Any]) -> str:
+    return str(event["requestContext"]["requestId"])
+
+
+def correlation_id(event: dict[str, Any]) -> str:
+    """The caller's own correlation id where it sent a usable one, else the request's id (E7)."""
+    sent = event["headers"].get(CORRELATION_HEADER, "")
+    return sent if CORRELATION_ID.fullmatch(sent) else request_id(event)
+
+
+def idempotency_key(event: dict[str, Any]) -> str | None:
+    """Raises BadRequest when the header is there and cannot be a key."""
+    sent: str | None = event["headers"].get("idempotency-key")
+    if sent is not None and IDEMPOTENCY_KEY.fullmatch(sent) is None:
+        raise BadRequest("Idempotency-Key must be 1 to 255 printable ASCII characters without spaces")
+    return sent
+
+
+def body_text(event: dict[str, Any]) -> str:
+    """The body as text, checked for what can be checked before it is parsed.
+
+    Raises PayloadTooLarge, UnsupportedMediaType or BadRequest.
+    """
+    headers, body = event["headers"], event.get("body") or ""
+    if len(body) > MAX_BODY_BYTES * 4 // 3 + 4:
+        raise _too_large()
+    if not body:
+        return ""
+    if headers.get("content-encoding", "identity") != "identity":
+        raise UnsupportedMediaType("the body must not be compressed: send it without content-encoding")
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMediaType("the body must be JSON: send `content-type: application/json`")
+    raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
+    if len(raw) > MAX_BODY_BYTES:
+        raise _too_large()
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"the body is not UTF-8: byte {error.start}") from None
+
+
+def _too_large() -> PayloadTooLarge:
+    return PayloadTooLarge(f"the body is larger than {MAX_BODY_BYTES} bytes")

@@ -1,0 +1,34 @@
+"""Entry point of the API function."""
+
+from typing import TYPE_CHECKING, Any
+
+from functions.api import rendering
+from functions.api.app import app
+from functions.api.caller import CORRELATION_HEADER, body_text, caller_of, correlation_id, request_id
+from functions.errors import ApiError
+from functions.telemetry import logger
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
+    """One HTTP request, payload format 2.0."""
+    logger.set_correlation_id(correlation_id(event))
+    logger.append_keys(request_id=request_id(event))
+    answered = _admitted(event, context)
+    answered.setdefault("headers", {})[CORRELATION_HEADER] = correlation_id(event)
+    return answered
+
+
+def _admitted(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
+    """Who calls and whether the body can be read is settled first: a stranger learns nothing of the rest."""
+    try:
+        if event["rawPath"].startswith("/v1/"):
+            caller_of(event)
+        event = {**event, "body": body_text(event), "isBase64Encoded": False}
+    except ApiError as error:
+        body = rendering.error_body(error, request_id(event))
+        return {"statusCode": error.status, "headers": {"Content-Type": rendering.JSON}, "body": body}
+    return app.resolve(event, context)

@@ -1,0 +1,65 @@
+"""Pages: newest first by UUIDv7 key, so a cursor is the last key seen and stays put while rows are added."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import AwareDatetime
+from sqlalchemy import ColumnElement, RowMapping, Select
+
+from functions.domain.ids import uuid7_floor
+from functions.errors import Detail, Invalid
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 250
+
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows a page")]
+Cursor = Annotated[str, Query(max_length=64, description="The `next_cursor` of the page before")]
+Id = Annotated[str, Query(pattern="^$|^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+After = Annotated[AwareDatetime | None, Query(description="Only what was created then or later (RFC 3339)")]
+Before = Annotated[AwareDatetime | None, Query(description="Only what was created earlier (RFC 3339)")]
+
+# A row's created_at is when its transaction began, its key when the row was made: never more than this later.
+TRANSACTION = timedelta(minutes=1)
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)  # as far as dates can be added to
+
+
+def after(statement: Select[Any], key: ColumnElement[Any], *, limit: int, cursor: str) -> Select[Any]:
+    """The statement for one page: `limit` + 1 rows, the one too many telling that there is a next page."""
+    if cursor:
+        statement = statement.where(key < _decode(cursor))
+    return statement.order_by(key.desc()).limit(limit + 1)
+
+
+def created_between(
+    key: ColumnElement[Any], created: ColumnElement[Any], after: datetime | None, before: datetime | None
+) -> list[ColumnElement[bool]]:
+    """`after` inclusive, `before` exclusive, on the time and on the key that partitions go by."""
+    bounds = []
+    if after is not None:
+        bounds += [created >= after, key >= uuid7_floor(after)]
+    if before is not None:
+        bounds += [created < before, key < uuid7_floor(min(before, LATEST) + TRANSACTION)]
+    return bounds
+
+
+def page(rows: Sequence[RowMapping | dict[str, Any]], limit: int) -> dict[str, Any]:
+    """The answer of a list: `{"data": […], "next_cursor": … | null}`."""
+    data = [dict(mapping) for mapping in rows[:limit]]
+    return {"data": data, "next_cursor": _encode(data[-1]["id"]) if len(rows) > limit else None}
+
+
+def _encode(key: str) -> str:
+    return base64.urlsafe_b64encode(UUID(str(key)).bytes).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> str:
+    try:
+        return str(UUID(bytes=base64.urlsafe_b64decode(cursor + "==")))
+    except (ValueError, binascii.Error):
+        wrong = Detail("cursor", "is not a cursor of this list")
+        raise Invalid("the cursor is not valid", details=(wrong,)) from None

@@ -1,0 +1,39 @@
+"""Answers: JSON bodies in one style, errors in one shape."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+
+from functions.errors import ApiError
+
+JSON = "application/json"
+
+
+def to_json(value: Any) -> str:
+    return json.dumps(value, default=_rendered, ensure_ascii=False, separators=(",", ":"))
+
+
+def answer(status: int, body: Any) -> Response[str]:
+    """`body` is a JSON value, or JSON text as it stands."""
+    return Response(status, JSON, body if isinstance(body, str) else to_json(body))
+
+
+def no_content() -> Response[str]:
+    return Response(204, body="")
+
+
+def error_body(error: ApiError, request_id: str) -> str:
+    details = [{"path": detail.path, "message": detail.message} for detail in error.details]
+    shape = {"code": error.code, "message": error.message, "details": details, "request_id": request_id}
+    return to_json({"error": shape})
+
+
+def rfc3339(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _rendered(value: object) -> str:
+    """Times in RFC 3339, UTC; ids and addresses as text."""
+    return rfc3339(value) if isinstance(value, datetime) else str(value)

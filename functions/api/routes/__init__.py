@@ -1,0 +1,1 @@
+"""The operations, one file a resource. A route says what happens; the queries stand in functions/api/queries."""

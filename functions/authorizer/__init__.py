@@ -1,0 +1,1 @@
+"""The authorizer function of the HTTP API."""

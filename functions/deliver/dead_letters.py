@@ -1,0 +1,71 @@
+"""The queue side of dead letters (D8, P9).
+
+A delivery that ran out of attempts gets a message of its own, which is failed on purpose at every receive until
+the redrive policy moves it to the DLQ: only such messages can be redriven from the console. A message that comes
+with the right token but under another message id is that message redriven, and reopens its delivery.
+"""
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import text
+
+from functions.adapters.database import transaction
+from functions.domain.messages import DeadLetter
+
+
+class Fate(StrEnum):
+    """What is to become of a dead letter's message."""
+
+    DYING = "dying"  # fail it: it is on its way to the DLQ
+    REOPENED = "reopened"  # acknowledge it: its delivery is tried again
+    STALE = "stale"  # acknowledge it: the dead letter was resolved, or another message took its place
+
+
+@dataclass(frozen=True)
+class Judged:
+    fate: Fate
+    delivery_id: str | None = None
+    token: int = 0
+    project_id: str = ""
+
+
+# First receive of the message: it is remembered and dies. Its later receives: it still dies. Another message id
+# with the right token: redriven. The delivery keeps its attempts and gets its webhook's budget once more.
+JUDGE = text("""
+WITH letter AS MATERIALIZED (
+  SELECT l.*, coalesce(l.queue_message_id, :message_id) = :message_id AS dying
+  FROM webhook.webhook_dlq l WHERE l.id = CAST(:id AS uuid) AND l.token = :token AND l.status = 'pending'
+  FOR UPDATE
+), met AS (
+  UPDATE webhook.webhook_dlq l
+  SET queue_message_id = :message_id, sweep_at = NULL
+  FROM letter WHERE l.id = letter.id AND letter.dying
+), resolved AS (
+  UPDATE webhook.webhook_dlq l
+  SET status = 'resolved', resolved_at = now(), resolved_by = 'queue', notes = 'redriven from the queue',
+      sweep_at = NULL
+  FROM letter WHERE l.id = letter.id AND NOT letter.dying
+), reopened AS (
+  UPDATE webhook.webhook_deliveries d
+  SET status = 'pending', token = d.token + 1, max_attempts = d.attempts + w.max_attempts,
+      scheduled_at = now(), sweep_at = now() + interval '90 s'
+  FROM letter JOIN webhook.webhooks w ON w.id = letter.webhook_id
+  WHERE d.id = letter.delivery_id AND d.status = 'failed' AND NOT letter.dying
+  RETURNING d.id, d.token, d.project_id
+)
+SELECT json_build_array((SELECT dying FROM letter), (SELECT row_to_json(reopened) FROM reopened))::text
+""")
+
+
+def judge(letter: DeadLetter, message_id: str) -> Judged:
+    """Decide about one received message of a dead letter, and write it down."""
+    parameters = {"id": letter.id, "token": letter.token, "message_id": message_id}
+    with transaction() as connection:
+        dying, reopened = json.loads(connection.execute(JUDGE, parameters).scalar_one())
+    if dying:
+        return Judged(Fate.DYING)
+    if reopened is None:
+        return Judged(Fate.STALE)
+    return Judged(Fate.REOPENED, reopened["id"], reopened["token"], reopened["project_id"])

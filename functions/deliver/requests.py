@@ -1,0 +1,28 @@
+"""The HTTP request of a claim: the event's data as it is stored, signed, with the delivery headers."""
+
+from functions import VERSION
+from functions.adapters.sender import Request
+from functions.deliver.claims import Claim
+from functions.domain.signing import signature
+
+
+def request(claim: Claim, signing_key: bytes, timestamp: int) -> Request:
+    """`timestamp` in Unix seconds: the moment of this attempt."""
+    body = claim.event.data.encode()
+    return Request(
+        reference=claim,
+        url=claim.webhook.url,
+        headers={
+            "content-type": "application/json",
+            "user-agent": f"Hookline/{VERSION}",
+            "webhook-id": claim.event.id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": signature(signing_key, claim.event.id, timestamp, body),
+            "hookline-event-type": claim.event.type,
+            "hookline-delivery-id": claim.id,
+            "hookline-attempt": str(claim.attempt),
+            "hookline-correlation-id": claim.event.correlation_id,
+        },
+        body=body,
+        timeout_ms=claim.webhook.timeout_seconds * 1000,
+    )

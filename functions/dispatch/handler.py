@@ -1,0 +1,67 @@
+"""Entry point of the dispatch function."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from functions.adapters import queues
+from functions.adapters.queues import Message
+from functions.dispatch.sweeps import Due, due_dead_letters, due_deliveries
+from functions.domain import messages
+from functions.settings import settings
+from functions.telemetry import logger
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+BATCH = 1000  # rows a statement: ten messages, one call to SQS
+LAST_BATCH_MS = 5_000  # a batch takes well under a second; what is left waits for the next minute
+
+
+@logger.inject_lambda_context
+def handler(_event: dict[str, Any], context: "LambdaContext") -> dict[str, int]:
+    """Send what is due until nothing is, or the time is up. Answers how many of each were sent."""
+    counts = {
+        "deliveries": _drain(due_deliveries, _send_deliveries, context),
+        "dead_letters": _drain(due_dead_letters, _send_dead_letters, context),
+    }
+    logger.info("dispatched", counts=counts)
+    return counts
+
+
+def _drain(
+    sweep: Callable[[int], list[Due] | None], send: Callable[[list[Due]], None], context: "LambdaContext"
+) -> int:
+    total = 0
+    while context.get_remaining_time_in_millis() > LAST_BATCH_MS:
+        due = sweep(BATCH)
+        if due is None:
+            logger.info("another dispatcher is at work")
+            break
+        send(due)
+        total += len(due)
+        if len(due) < BATCH:
+            break
+    return total
+
+
+def _send_deliveries(due: list[Due]) -> None:
+    """First attempts to the delivery queue, later ones to the retry queue."""
+    queues.send(settings().delivery_queue_url, _packed(d for d in due if d.attempts == 0))
+    queues.send(settings().retry_queue_url, _packed(d for d in due if d.attempts > 0))
+
+
+def _packed(due: Iterator[Due]) -> Iterator[Message]:
+    by_project: dict[str, list[tuple[str, int]]] = {}
+    for delivery in due:
+        by_project.setdefault(delivery.project_id, []).append((delivery.id, delivery.token))
+    for project_id, deliveries in by_project.items():
+        for body in messages.pack(deliveries):
+            yield Message(body, project_id)
+
+
+def _send_dead_letters(due: list[Due]) -> None:
+    queues.send(
+        settings().retry_queue_url,
+        (Message(messages.dead(messages.DeadLetter(d.id, d.token)), d.project_id) for d in due),
+        once=True,  # a second copy would be taken for the first one redriven
+    )

@@ -1,0 +1,76 @@
+"""The two sweeps: deliveries and dead letters whose time has come. Each statement takes a bounded batch."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, TextClause, text
+
+from functions.adapters.database import transaction
+
+DISPATCH_LOCK = 7_306_871_995  # one dispatcher at a time; another that starts meanwhile just ends
+
+
+@dataclass(frozen=True)
+class Due:
+    id: str
+    token: int
+    project_id: str
+    attempts: int
+
+
+# Due retries, rows whose message was never sent, and leases that ran out (their row goes back to pending; its
+# token stays, so that a claimer which is merely late may still record). `sweep_at` moves on by the age of what is
+# waited for, within bounds: a row whose message waits in a long queue is not sent again every 90 s.
+DELIVERIES = text("""
+WITH due AS MATERIALIZED (
+  SELECT id FROM webhook.webhook_deliveries
+  WHERE sweep_at <= now() AND (lease_expires_at IS NULL OR lease_expires_at <= now())
+  ORDER BY sweep_at LIMIT :most FOR UPDATE SKIP LOCKED
+), sent AS (
+  UPDATE webhook.webhook_deliveries d
+  SET status = 'pending', lease_expires_at = NULL,
+      sweep_at = now() + least(greatest(now() - greatest(d.scheduled_at, d.created_at), interval '90 s'),
+        interval '15 min')
+  FROM due WHERE d.id = due.id
+  RETURNING d.id, d.token, d.project_id, d.attempts
+)
+SELECT coalesce(json_agg(json_build_array(id, token, project_id, attempts)), '[]')::text FROM sent
+""")
+
+# A dead letter whose message was never seen on the queue gets another, with a new token: were the first only
+# late, it must not look like the second redriven.
+DEAD_LETTERS = text("""
+WITH due AS MATERIALIZED (
+  SELECT id FROM webhook.webhook_dlq WHERE sweep_at <= now() AND status = 'pending'
+  ORDER BY sweep_at LIMIT :most FOR UPDATE SKIP LOCKED
+), sent AS (
+  UPDATE webhook.webhook_dlq l SET token = l.token + 1, sweep_at = now() + interval '15 min'
+  FROM due WHERE l.id = due.id
+  RETURNING l.id, l.token, l.project_id
+)
+SELECT coalesce(json_agg(json_build_array(id, token, project_id, 0)), '[]')::text FROM sent
+""")
+
+
+def due_deliveries(most: int) -> list[Due] | None:
+    """Take up to `most` deliveries that are due; None when another dispatcher is at work."""
+    return _sweep(DELIVERIES, most)
+
+
+def due_dead_letters(most: int) -> list[Due] | None:
+    """Take up to `most` dead letters whose message is to be sent again."""
+    return _sweep(DEAD_LETTERS, most)
+
+
+def _sweep(statement: TextClause, most: int) -> list[Due] | None:
+    with transaction() as connection:
+        if not _alone(connection):
+            return None
+        rows: list[list[Any]] = json.loads(connection.execute(statement, {"most": most}).scalar_one())
+    return [Due(*row) for row in rows]
+
+
+def _alone(connection: Connection) -> bool:
+    asked = text("SELECT pg_try_advisory_xact_lock(:lock)")
+    return bool(connection.execute(asked, {"lock": DISPATCH_LOCK}).scalar_one())

@@ -1,0 +1,76 @@
+"""Errors that reach a caller. Each carries its status and its sentence; the API maps them to one shape, once."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Detail:
+    """One thing that is wrong: where (`data.amount`, `events.3.type`) and what."""
+
+    path: str
+    message: str
+
+
+class ApiError(Exception):
+    """Answers the caller `{"error": {"code", "message", "details", "request_id"}}` with `status`."""
+
+    status = 500
+    code = "internal_error"
+
+    def __init__(self, message: str, *, details: tuple[Detail, ...] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+
+class BadRequest(ApiError):
+    status = 400
+    code = "bad_request"
+
+
+class Unauthorized(ApiError):
+    status = 401
+    code = "unauthorized"
+
+
+class Forbidden(ApiError):
+    status = 403
+    code = "forbidden"
+
+
+class NotFound(ApiError):
+    status = 404
+    code = "not_found"
+
+
+class Conflict(ApiError):
+    status = 409
+    code = "conflict"
+
+
+class IdempotencyMismatch(Conflict):
+    code = "idempotency_key_reused"
+
+
+class PayloadTooLarge(ApiError):
+    status = 413
+    code = "payload_too_large"
+
+
+class UnsupportedMediaType(ApiError):
+    status = 415
+    code = "unsupported_media_type"
+
+
+class Invalid(ApiError):
+    """The request was understood and something in it is wrong; `details` say where."""
+
+    status = 422
+    code = "invalid_request"
+
+
+class Unavailable(ApiError):
+    """The database cannot be reached; nothing was stored, the caller may send the same again."""
+
+    status = 503
+    code = "unavailable"

@@ -1,0 +1,1 @@
+"""The migration function: `alembic upgrade head` on deploy, before any other function changes."""

@@ -1,0 +1,39 @@
+"""The tables of the schema `webhook`, declared once: Alembic compares them, the API's queries are built on them.
+
+They are SQLAlchemy Core tables and not ORM classes: importing the ORM costs every cold start more than the
+API's reads would gain by it (docs/decisions/core-not-orm.md).
+"""
+
+from functions.models.base import metadata
+from functions.models.configuration import (
+    api_keys,
+    idempotency_keys,
+    projects,
+    webhook_event_types,
+    webhook_health,
+    webhook_subscriptions,
+    webhooks,
+)
+from functions.models.traffic import (
+    webhook_deliveries,
+    webhook_delivery_attempts,
+    webhook_dlq,
+    webhook_event_ids,
+    webhook_events,
+)
+
+__all__ = [
+    "api_keys",
+    "idempotency_keys",
+    "metadata",
+    "projects",
+    "webhook_deliveries",
+    "webhook_delivery_attempts",
+    "webhook_dlq",
+    "webhook_event_ids",
+    "webhook_event_types",
+    "webhook_events",
+    "webhook_health",
+    "webhook_subscriptions",
+    "webhooks",
+]

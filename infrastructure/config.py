@@ -1,0 +1,77 @@
+"""What differs between the stages. What is the same everywhere stands beside what it configures."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """The settings of one deployment. Nothing here names an account, a region or a zone."""
+
+    name: str
+
+    # Network
+    vpc_cidr: str  # differs by stage, so that two stages can be peered with one office network
+    nat_gateways: int  # one per zone survives the loss of a zone; each is billed by the hour
+
+    # Database
+    database_class: str  # without the "db." prefix
+    multi_az: bool  # a standby in the other zone: failover in about a minute, twice the price
+    storage_gib: int
+    storage_limit_gib: int  # storage grows by itself up to here; a limit keeps a runaway table affordable
+    protect_data: bool  # deletion protection, a last snapshot, and data and addresses that outlive the stack
+
+    # Load
+    delivery_concurrency: int  # deliver invocations on the delivery queue; AWS allows 2 to 1000
+    retry_concurrency: int  # the same on the retry queue: slow endpoints wait here, not in front of others
+    api_requests_per_second: int
+    api_burst: int
+
+    # What webhooks may reach (PRODUCT.md P10). The security group of the senders allows the same ports.
+    egress_schemes: tuple[str, ...] = ("https",)  # payloads and signatures never travel in the clear
+    egress_ports: tuple[int, ...] = (443, 8443)  # HTTPS and its usual alternative; empty means any port
+    egress_allowed_networks: tuple[str, ...] = ()  # empty: only globally reachable addresses
+
+    # Logs
+    log_level: str
+    log_retention: str  # a name of aws_cdk.aws_logs.RetentionDays
+
+    def physical_name(self, name: str) -> str:
+        """The name of a resource in the account: `hookline-<stage>-<name>`."""
+        return f"hookline-{self.name}-{name}"
+
+
+DEV = Stage(
+    name="dev",
+    vpc_cidr="10.41.0.0/16",
+    nat_gateways=1,  # a lost zone may stop dev
+    database_class="t4g.small",  # the smallest with enough connections (about 200) for the proxy
+    multi_az=False,  # nobody waits for dev
+    storage_gib=20,  # the least that gp3 takes
+    storage_limit_gib=100,
+    protect_data=False,  # `cdk destroy` leaves nothing behind that costs money
+    delivery_concurrency=4,  # the local runtime starts this many processes: enough for two cores
+    retry_concurrency=2,  # the least that AWS allows
+    api_requests_per_second=2000,  # as in production: a load test shall meet our limits, not this one
+    api_burst=4000,
+    log_level="INFO",
+    log_retention="ONE_WEEK",
+)
+
+PROD = Stage(
+    name="prod",
+    vpc_cidr="10.42.0.0/16",
+    nat_gateways=2,  # one in each zone: deliveries go on when a zone is lost
+    database_class="m8g.large",  # 8 GB holds the working set of a busy day; not burstable
+    multi_az=True,
+    storage_gib=100,
+    storage_limit_gib=1000,
+    protect_data=True,
+    delivery_concurrency=50,  # 50 x 1000 deliveries under way, 50 connections of the proxy
+    retry_concurrency=20,  # dead endpoints use whole timeouts; they may not take all the connections
+    api_requests_per_second=2000,  # far above the plan, below what would exhaust the account's Lambdas
+    api_burst=4000,
+    log_level="INFO",
+    log_retention="THREE_MONTHS",  # as long as deliveries are kept (PRODUCT.md D11)
+)
+
+STAGES = {stage.name: stage for stage in (DEV, PROD)}

@@ -1,0 +1,137 @@
+"""The stack: which constructs there are, what each is told, and who may do what."""
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from infrastructure import database, packaging
+from infrastructure.api import Api
+from infrastructure.config import Stage
+from infrastructure.database import Database
+from infrastructure.function import Platform
+from infrastructure.migration import Migration
+from infrastructure.network import Network
+from infrastructure.queues import Queues
+from infrastructure.schedules import Schedules
+from infrastructure.storage import Storage
+from infrastructure.workers import Workers
+
+
+class HooklineStack(cdk.Stack):
+    """All of Hookline in one stack, so that one deployment is one version of everything."""
+
+    def __init__(self, scope: Construct, *, stage: Stage) -> None:
+        super().__init__(
+            scope,
+            f"hookline-{stage.name}",
+            description=f"Hookline ({stage.name}): webhook delivery from your own account",
+            termination_protection=stage.protect_data,
+            tags={"service": "hookline", "stage": stage.name},
+        )
+        self.network = Network(self, "Network", stage=stage)
+        self.storage = Storage(self, "Storage", stage=stage)
+        self.database = Database(self, "Database", stage=stage, network=self.network, key=self.storage.key)
+        self.queues = Queues(self, "Queues", stage=stage)
+        platform = Platform(stage=stage, vpc=self.network.vpc, code=packaging.code())
+        self.migration = self._migration(platform)
+        self.api = self._api(platform)
+        self.workers = self._workers(platform)
+        self.schedules = Schedules(
+            self,
+            "Schedules",
+            stage=stage,
+            dispatch=self.workers.dispatch,
+            maintain=self.workers.maintain,
+        )
+        self._migrate_first()
+        self._grant_database()
+        self._grant_queues()
+        self._grant_secrets()
+        self._outputs()
+
+    def _migration(self, platform: Platform) -> Migration:
+        return Migration(
+            self,
+            "Migration",
+            platform=platform,
+            network=self.network,
+            environment=self.database.on_instance(user=database.ADMIN_USER)
+            | {"DATABASE_SECRET_ARN": self.database.admin_secret.secret_arn},
+            revision=packaging.migrations_revision(),
+        )
+
+    def _api(self, platform: Platform) -> Api:
+        return Api(
+            self,
+            "Api",
+            platform=platform,
+            placement=self.network.functions,
+            authorizer_environment=self.database.through_proxy()
+            | {"ADMIN_KEY_SECRET_ARN": self.storage.admin_key.secret_arn},
+            api_environment=self.database.through_proxy()
+            | self.queues.environment()
+            | {"KMS_KEY_ID": self.storage.key.key_arn}
+            | _egress(platform.stage),
+        )
+
+    def _workers(self, platform: Platform) -> Workers:
+        on_proxy_and_queues = self.database.through_proxy() | self.queues.environment()
+        return Workers(
+            self,
+            "Workers",
+            platform=platform,
+            network=self.network,
+            queues=self.queues,
+            deliver_environment=on_proxy_and_queues
+            | {"KMS_KEY_ID": self.storage.key.key_arn}
+            | _egress(platform.stage),
+            dispatch_environment=on_proxy_and_queues,
+            maintain_environment=self.database.on_instance(user=database.MAINTAIN_USER),
+        )
+
+    def _migrate_first(self) -> None:
+        for function in (
+            self.api.authorizer,
+            self.api.api,
+            self.workers.deliver,
+            self.workers.dispatch,
+            self.workers.maintain,
+        ):
+            self.migration.runs_before(function)
+
+    def _grant_database(self) -> None:
+        for function in (self.api.authorizer, self.api.api, self.workers.deliver, self.workers.dispatch):
+            self.database.proxy.grant_connect(function, database.APP_USER)
+        self.database.instance.grant_connect(self.workers.maintain, database.MAINTAIN_USER)
+        self.database.admin_secret.grant_read(self.migration.migrate)
+
+    def _grant_queues(self) -> None:
+        for function in (self.api.api, self.workers.deliver, self.workers.dispatch):
+            for queue in (self.queues.delivery, self.queues.retry):
+                queue.grant(function, "sqs:SendMessage")
+
+    def _grant_secrets(self) -> None:
+        self.storage.admin_key.grant_read(self.api.authorizer)
+        self.storage.key.grant(self.api.api, "kms:GenerateDataKey", "kms:Decrypt")
+        self.storage.key.grant(self.workers.deliver, "kms:Decrypt")
+
+    def _outputs(self) -> None:
+        values = {
+            "ApiUrl": self.api.http_api.api_endpoint,
+            "AdminKeySecretArn": self.storage.admin_key.secret_arn,
+            "NatAddresses": cdk.Fn.join(",", [address.ref for address in self.network.nat_addresses]),
+            "DeliveryQueueUrl": self.queues.delivery.queue_url,
+            "RetryQueueUrl": self.queues.retry.queue_url,
+            "DeliveryDlqArn": self.queues.delivery_dlq.queue_arn,
+            "RetryDlqArn": self.queues.retry_dlq.queue_arn,
+        }
+        for name, value in values.items():
+            cdk.CfnOutput(self, name, value=value)
+
+
+def _egress(stage: Stage) -> dict[str, str]:
+    """Where webhooks may point: api checks their URLs, deliver the address and port it is about to connect to."""
+    return {
+        "EGRESS_SCHEMES": ",".join(stage.egress_schemes),
+        "EGRESS_PORTS": ",".join(str(port) for port in stage.egress_ports),
+        "EGRESS_ALLOWED_NETWORKS": ",".join(stage.egress_allowed_networks),
+    }

@@ -1,0 +1,72 @@
+"""What is kept outside Postgres: the key, the archive, and the operator's own API key."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from infrastructure.config import Stage
+
+
+class Storage(Construct):
+    """The KMS key that encrypts everything at rest, the archive bucket, the secret with the admin key."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, stage: Stage) -> None:
+        super().__init__(scope, construct_id)
+        keep_or_destroy = cdk.RemovalPolicy.RETAIN if stage.protect_data else cdk.RemovalPolicy.DESTROY
+        self.key = kms.Key(
+            self,
+            "Key",
+            alias=f"alias/hookline-{stage.name}",
+            description=f"Hookline {stage.name}: database, archive, and the data keys of webhook secrets",
+            enable_key_rotation=True,
+            removal_policy=keep_or_destroy,
+        )
+        self.archive = self._archive(keep_or_destroy)
+        self.admin_key = self._admin_key()
+
+    def _archive(self, removal_policy: cdk.RemovalPolicy) -> s3.Bucket:
+        bucket = s3.Bucket(
+            self,
+            "Archive",
+            encryption=s3.BucketEncryption.KMS,
+            encryption_key=self.key,
+            bucket_key_enabled=True,  # one KMS call per bucket and day instead of one per object
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            versioned=True,  # an archive that was overwritten by mistake can be brought back
+            # An archive replaces dropped partitions. Emptying a bucket automatically would need a function
+            # of CDK's own, so in dev a bucket that holds objects stops `cdk destroy` and says so.
+            removal_policy=removal_policy,
+        )
+        bucket.add_lifecycle_rule(abort_incomplete_multipart_upload_after=cdk.Duration.days(7))
+        cdk.Validations.of(bucket).acknowledge(
+            cdk.Acknowledgment(
+                id="AwsSolutions-S1",
+                reason="Only the maintain function will write here, and CloudTrail records who read.",
+            )
+        )
+        return bucket
+
+    def _admin_key(self) -> secretsmanager.Secret:
+        """The key that creates projects: made by AWS, never seen by a template or a log."""
+        secret = secretsmanager.Secret(
+            self,
+            "AdminKey",
+            description="Hookline's admin key: Authorization: Bearer <this value>",
+            encryption_key=self.key,
+            generate_secret_string=secretsmanager.SecretStringGenerator(
+                password_length=48,  # 62^48 is 285 bits; letters and digits survive every shell and header
+                exclude_punctuation=True,
+            ),
+        )
+        cdk.Validations.of(secret).acknowledge(
+            cdk.Acknowledgment(
+                id="AwsSolutions-SMG4",
+                reason="People hold this key. They change it by putting a new value: it counts in two minutes.",
+            )
+        )
+        return secret

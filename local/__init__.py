@@ -1,0 +1,1 @@
+"""Runs the synthesized stack on one machine. Sees the template and the network, never the functions' code."""

@@ -1,0 +1,1 @@
+"""What CloudFormation does with the template: intrinsic functions, resources, custom resources."""

@@ -1,0 +1,1 @@
+"""What Lambda does: processes of functions, the Runtime API they talk to, invocations."""

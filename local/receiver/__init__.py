@@ -1,0 +1,1 @@
+"""A customer's side for the demo and the benchmarks: endpoints that check every signature and keep the score."""

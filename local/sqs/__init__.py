@@ -1,0 +1,1 @@
+"""A local Amazon SQS: its JSON protocol for standard queues, durable, in one process."""

@@ -1,0 +1,51 @@
+"""The database's roles. They belong to the server, not to the schema, so no revision makes or drops them."""
+
+from sqlalchemy import Connection, text
+
+from functions.adapters.database import OWNER
+
+# hookline_owner owns the schema and cannot log in; hookline_app is every function but two and may touch rows
+# only; hookline_maintain makes and drops partitions, so it is a member of the owner. Timeouts belong on the role:
+# a pooled session must not be SET. 20 s is below the API's 29 s; a lock held longer than 5 s is a fault.
+ROLES = """
+DO $$
+BEGIN
+  IF to_regrole('hookline_owner') IS NULL THEN
+    CREATE ROLE hookline_owner NOLOGIN;
+    EXECUTE format('GRANT hookline_owner TO %I', current_user);
+  END IF;
+  IF to_regrole('hookline_app') IS NULL THEN
+    CREATE ROLE hookline_app LOGIN;
+  END IF;
+  IF to_regrole('hookline_maintain') IS NULL THEN
+    CREATE ROLE hookline_maintain LOGIN;
+    GRANT hookline_owner TO hookline_maintain;
+  END IF;
+  ALTER ROLE hookline_app SET statement_timeout = '20s';
+  ALTER ROLE hookline_app SET lock_timeout = '5s';
+  ALTER ROLE hookline_app SET idle_in_transaction_session_timeout = '30s';
+  ALTER ROLE hookline_app SET timezone = 'UTC';
+  ALTER ROLE hookline_maintain SET lock_timeout = '2s';
+  ALTER ROLE hookline_maintain SET idle_in_transaction_session_timeout = '60s';
+  ALTER ROLE hookline_maintain SET timezone = 'UTC';
+  IF to_regrole('rds_iam') IS NOT NULL THEN
+    GRANT rds_iam TO hookline_app, hookline_maintain;
+  END IF;
+END
+$$
+"""
+MAY_MAKE_ROLES = "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
+
+
+def prepare(connection: Connection) -> None:
+    """Make the roles and the schema, and go on as the owner.
+
+    On a server where this user may not make roles, the schema is made by it and owned by it.
+    """
+    connection.execute(text("RESET ROLE"))
+    if connection.execute(text(MAY_MAKE_ROLES)).scalar_one():
+        connection.exec_driver_sql(ROLES)
+        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS webhook AUTHORIZATION {OWNER}"))
+        connection.execute(text(f"SET ROLE {OWNER}"))
+    else:
+        connection.execute(text("CREATE SCHEMA IF NOT EXISTS webhook"))

@@ -1,0 +1,113 @@
+"""Fixtures that any test may use: a real Postgres, a migrated database, the AWS that functions call."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import boto3
+import pg8000.native
+import pytest
+from moto import mock_aws
+
+from local.postgres import Server
+
+ROOT = Path(__file__).parents[1]
+REGION = "eu-central-1"
+
+
+def run_alembic(url: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Alembic as an operator runs it, on the database of `url`."""
+    return subprocess.run(
+        [sys.executable, "-m", "alembic", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "WEBHOOK_DATABASE_URL": url, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+class Databases:
+    """Fresh databases on one server: empty, or copied from a migrated template."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._template: str | None = None
+
+    def empty(self) -> str:
+        """The URL of a new, empty database."""
+        return self._create("template0")
+
+    def migrated(self) -> str:
+        """The URL of a new database at the head revision with its partitions made."""
+        if self._template is None:
+            url = self.empty()
+            done = run_alembic(url, "upgrade", "head")
+            assert done.returncode == 0, done.stderr
+            self._template = url.rpartition("/")[2]
+        return self._create(self._template)
+
+    def connect(self, url: str) -> pg8000.native.Connection:
+        name = url.rpartition("/")[2]
+        server = self.server
+        return pg8000.native.Connection(
+            server.admin, host="127.0.0.1", port=server.port, password=server.password(server.admin), database=name
+        )
+
+    def _create(self, template: str) -> str:
+        name = f"test_{uuid4().hex}"
+        with self.connect("/postgres") as connection:
+            connection.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self.server.url(database=name)
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """One server a test process, without fsync: its durability is tested end to end."""
+    with Server(tmp_path_factory.mktemp("postgres"), durable=False) as server:
+        yield Databases(server)
+
+
+@pytest.fixture(scope="session")
+def sqs_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The queue emulator of the local service, a process of its own."""
+    data = tmp_path_factory.mktemp("sqs") / "queues.db"
+    command = [sys.executable, "-m", "local.sqs", "--port", "0", "--data", str(data)]
+    identity = ["--account", "000000000000", "--region", REGION]
+    with subprocess.Popen([*command, *identity], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{json.loads(process.stdout.readline())['port']}"
+        process.terminate()
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch, sqs_endpoint: str) -> Iterator[dict[str, str]]:
+    """KMS, SQS and Secrets Manager as the functions' environment names them."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+    }.items():
+        monkeypatch.setenv(name, value)
+    sqs = boto3.client("sqs", endpoint_url=sqs_endpoint)
+    queues = {
+        name: sqs.create_queue(QueueName=f"{name}-{uuid4().hex}")["QueueUrl"] for name in ("delivery", "retry")
+    }
+    with mock_aws():
+        made = {
+            "KMS_KEY_ID": boto3.client("kms").create_key()["KeyMetadata"]["Arn"],
+            "DELIVERY_QUEUE_URL": queues["delivery"],
+            "RETRY_QUEUE_URL": queues["retry"],
+            "ADMIN_KEY_SECRET_ARN": boto3.client("secretsmanager").create_secret(
+                Name="admin-key", SecretString="the-admin-key"
+            )["ARN"],
+        }
+        for name, value in made.items():
+            monkeypatch.setenv(name, value)
+        yield made

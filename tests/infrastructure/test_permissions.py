@@ -1,0 +1,108 @@
+"""Who may do what: each function's policy, whole."""
+
+from typing import Any
+
+import pytest
+
+from tests.infrastructure.synthesized import Template, as_list, referred
+
+LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+NETWORK_INTERFACES = {
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+}
+SEND = {"sqs:SendMessage"}
+CONSUME = {
+    "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
+    "sqs:ReceiveMessage",
+}
+CONNECT = {"rds-db:connect"}
+READ_SECRET = {"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"}
+
+ALLOWED = {
+    "authorizer": LOGS | NETWORK_INTERFACES | CONNECT | READ_SECRET,
+    "api": LOGS | NETWORK_INTERFACES | CONNECT | SEND | {"kms:Decrypt", "kms:GenerateDataKey"},
+    "deliver": LOGS | NETWORK_INTERFACES | CONNECT | SEND | CONSUME | {"kms:Decrypt"},
+    "dispatch": LOGS | NETWORK_INTERFACES | CONNECT | SEND,
+    "maintain": LOGS | NETWORK_INTERFACES | CONNECT,
+    "migrate": LOGS | NETWORK_INTERFACES | READ_SECRET,
+}
+every_function = pytest.mark.parametrize("name", ALLOWED)
+
+
+@every_function
+def test_a_function_may_do_what_it_does_and_no_more(template: Template, name: str) -> None:
+    allowed = {
+        action
+        for statement in template.statements(name)
+        if statement["Effect"] == "Allow"
+        for action in as_list(statement["Action"])
+    }
+    assert allowed == ALLOWED[name]
+
+
+@every_function
+def test_only_network_interfaces_are_allowed_on_everything(template: Template, name: str) -> None:
+    for statement in template.statements(name):
+        if "*" in as_list(statement["Resource"]):
+            assert set(as_list(statement["Action"])) == NETWORK_INTERFACES
+
+
+@every_function
+def test_network_interfaces_are_lambda_s_business_and_not_the_code_s(template: Template, name: str) -> None:
+    [denied] = [s for s in template.statements(name) if s["Effect"] == "Deny"]
+    assert set(denied["Action"]) == NETWORK_INTERFACES
+    condition = denied["Condition"]["ArnEquals"]["lambda:SourceFunctionArn"]
+    assert condition["Fn::Join"][1][-1] == f":function:{template.function(name)[1]['FunctionName']}"
+
+
+def test_nothing_is_allowed_by_a_wildcard_action_or_a_managed_policy(template: Template) -> None:
+    for role in template.of_type("AWS::IAM::Role").values():
+        assert "ManagedPolicyArns" not in role["Properties"]
+    for policy in template.of_type("AWS::IAM::Policy").values():
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            assert not any("*" in action for action in as_list(statement["Action"]))
+
+
+@pytest.mark.parametrize("name", ["authorizer", "api", "deliver", "dispatch"])
+def test_the_application_connects_to_the_proxy_as_itself(template: Template, name: str) -> None:
+    parts = _only(template, name, "rds-db:connect")["Fn::Join"][1]
+    assert parts[-1] == "/hookline_app"
+    assert {*template.of_type("AWS::RDS::DBProxy")} == set(referred(parts)) & template.resources.keys()
+
+
+def test_maintain_connects_to_the_instance_as_itself(template: Template) -> None:
+    parts = _only(template, "maintain", "rds-db:connect")["Fn::Join"][1]
+    assert parts[-1] == "/hookline_maintain"
+    assert parts[-2] == {"Fn::GetAtt": [*template.of_type("AWS::RDS::DBInstance"), "DbiResourceId"]}
+
+
+def test_each_secret_has_one_reader(template: Template) -> None:
+    action = "secretsmanager:GetSecretValue"
+    assert _only(template, "authorizer", action) == template.environment("authorizer")["ADMIN_KEY_SECRET_ARN"]
+    assert _only(template, "migrate", action) == template.environment("migrate")["DATABASE_SECRET_ARN"]
+
+
+def test_messages_go_to_our_two_queues_only(template: Template) -> None:
+    arns = [{"Fn::GetAtt": [template.queue(name)[0], "Arn"]} for name in ("delivery", "retry")]
+    for name in ("api", "deliver", "dispatch"):
+        assert sorted(map(str, as_list(_only(template, name, "sqs:SendMessage")))) == sorted(map(str, arns))
+    assert sorted(map(str, as_list(_only(template, "deliver", "sqs:ReceiveMessage")))) == sorted(map(str, arns))
+
+
+def test_no_function_may_write_to_a_dead_letter_queue(template: Template) -> None:
+    dlqs = {template.queue(name)[0] for name in ("delivery-dlq", "retry-dlq")}
+    for name in ALLOWED:
+        assert not dlqs & set(referred([s["Resource"] for s in template.statements(name)]))
+
+
+def _only(template: Template, name: str, action: str) -> Any:
+    [resource] = [s["Resource"] for s in template.statements(name) if action in as_list(s["Action"])]
+    return resource

@@ -1,0 +1,81 @@
+"""Queues, dead letters and the mappings onto deliver."""
+
+import pytest
+
+from tests.infrastructure.synthesized import Template
+
+LANES = ("delivery", "retry")
+every_lane = pytest.mark.parametrize("lane", LANES)
+
+
+def test_there_are_two_lanes_with_a_dead_letter_queue_each(template: Template) -> None:
+    stage = template.path.name.split(".")[0]
+    names = {queue["Properties"]["QueueName"] for queue in template.of_type("AWS::SQS::Queue").values()}
+    assert names == {f"{stage}-{lane}{end}" for lane in LANES for end in ("", "-dlq")}
+
+
+@every_lane
+def test_a_message_dies_after_five_receives_and_outlives_its_source(template: Template, lane: str) -> None:
+    dlq_id, dlq = template.queue(f"{lane}-dlq")
+    _, queue = template.queue(lane)
+    assert queue["RedrivePolicy"] == {
+        "deadLetterTargetArn": {"Fn::GetAtt": [dlq_id, "Arn"]},
+        "maxReceiveCount": 5,
+    }
+    assert queue["MessageRetentionPeriod"] == 4 * 86400
+    assert dlq["MessageRetentionPeriod"] == 14 * 86400
+    assert "RedrivePolicy" not in dlq
+
+
+@every_lane
+def test_a_message_stays_hidden_for_six_time_limits(template: Template, lane: str) -> None:
+    assert template.queue(lane)[1]["VisibilityTimeout"] >= 6 * template.function("deliver")[1]["Timeout"]
+
+
+@every_lane
+def test_deliver_takes_batches_of_ten_at_once_and_reports_item_by_item(template: Template, lane: str) -> None:
+    arn = {"Fn::GetAtt": [template.queue(lane)[0], "Arn"]}
+    _, mapping = template.named("AWS::Lambda::EventSourceMapping", "EventSourceArn", arn)
+    properties = mapping["Properties"]
+    assert properties["FunctionName"] == {"Ref": template.function("deliver")[0]}
+    assert properties["BatchSize"] == 10
+    assert properties["MaximumBatchingWindowInSeconds"] == 0
+    assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert properties["ScalingConfig"]["MaximumConcurrency"] >= 2
+    assert properties.get("Enabled", True)
+
+
+def test_concurrency_is_the_stage_s(dev: Template, prod: Template) -> None:
+    def limits(template: Template) -> list[int]:
+        mappings = template.of_type("AWS::Lambda::EventSourceMapping").values()
+        return sorted(mapping["Properties"]["ScalingConfig"]["MaximumConcurrency"] for mapping in mappings)
+
+    assert limits(dev) == [2, 4]
+    assert limits(prod) == [20, 50]
+
+
+def test_queues_are_encrypted_and_take_tls_only(template: Template) -> None:
+    queues = template.of_type("AWS::SQS::Queue")
+    assert all(queue["Properties"]["SqsManagedSseEnabled"] is True for queue in queues.values())
+    refusing_plain_text = {
+        policy["Properties"]["Queues"][0]["Ref"]
+        for policy in template.of_type("AWS::SQS::QueuePolicy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if (statement["Effect"], statement["Action"], statement["Principal"]) == ("Deny", "sqs:*", {"AWS": "*"})
+        and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    }
+    assert refusing_plain_text == queues.keys()
+
+
+def test_somebody_hears_of_dead_messages_and_of_a_stopped_queue(template: Template) -> None:
+    alarms = [alarm["Properties"] for alarm in template.of_type("AWS::CloudWatch::Alarm").values()]
+    watched = {
+        (alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0], alarm["MetricName"], alarm["ComparisonOperator"])
+        for alarm in alarms
+    }
+    above = "GreaterThanThreshold"
+    assert watched == {
+        (template.queue("delivery-dlq")[0], "ApproximateNumberOfMessagesVisible", above),
+        (template.queue("retry-dlq")[0], "ApproximateNumberOfMessagesVisible", above),
+        (template.queue("delivery")[0], "ApproximateAgeOfOldestMessage", above),
+    }
