@@ -113,7 +113,8 @@ def test_a_cluster_of_another_version_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_server_that_cannot_start_says_why(folder: Path) -> None:
-    server = Server(folder, durable=False)
+    with running(folder, durable=False) as server:
+        pass  # now there is a cluster whose settings can be spoilt
     settings = folder / "cluster" / "postgresql.auto.conf"
     before = settings.read_text()
     settings.write_text("shared_preload_libraries = 'nowhere'\n")
