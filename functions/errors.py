@@ -52,6 +52,13 @@ class IdempotencyMismatch(Conflict):
     code = "idempotency_key_reused"
 
 
+class PreconditionFailed(ApiError):
+    """`If-Match` names a version that is no longer the current one."""
+
+    status = 412
+    code = "precondition_failed"
+
+
 class PayloadTooLarge(ApiError):
     status = 413
     code = "payload_too_large"

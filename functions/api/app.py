@@ -10,7 +10,20 @@ from functions.adapters.vault import KmsUnavailableError
 from functions.api import rendering
 from functions.api.caller import request_id
 from functions.api.document import describe
-from functions.api.routes import deliveries, events, meta, projects, subscriptions, webhooks
+from functions.api.routes import (
+    applications,
+    audit_log,
+    dead_letters,
+    deliveries,
+    event_types,
+    events,
+    jobs,
+    levers,
+    meta,
+    projects,
+    subscriptions,
+    webhooks,
+)
 from functions.domain import payload
 from functions.errors import ApiError, Detail, Invalid, NotFound, Unavailable
 from functions.telemetry import logger
@@ -18,7 +31,11 @@ from functions.telemetry import logger
 SEND_AGAIN = "the database cannot be reached; send the same again, under the same id or Idempotency-Key"
 
 app = APIGatewayHttpResolver(enable_validation=True, json_body_deserializer=payload.parse)
-for module in (projects, webhooks, subscriptions, events, deliveries, meta):
+ROUTES = (
+    *(projects, applications, event_types, webhooks, subscriptions, levers, events, deliveries, dead_letters),
+    *(jobs, audit_log, meta),
+)
+for module in ROUTES:
     app.include_router(module.router)
 describe(app)
 

@@ -11,6 +11,7 @@ from functions.errors import (
     BadRequest,
     Forbidden,
     PayloadTooLarge,
+    PreconditionFailed,
     Unauthorized,
     UnsupportedMediaType,
 )
@@ -18,17 +19,27 @@ from functions.errors import (
 CORRELATION_HEADER = "hookline-correlation-id"
 CORRELATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
+ETAG = re.compile(r'(W/)?"[!#-~]*"')
+MAX_VERSION_DIGITS = 9  # the column is a 32-bit integer
+CHANGED_MEANWHILE = "it was changed since you read it; read it again and apply your change to what is there"
 ADMIN_OWNER = "00000000-0000-0000-0000-000000000000"  # whose idempotency keys are the admin key's
 
 
 @dataclass(frozen=True)
 class Caller:
-    """The key behind a request: a project's with its scopes, or the admin's."""
+    """The key behind a request: a project's with its scopes, or the admin's; and how the request is known.
+
+    A key that is bound to an application sees and changes nothing else (C1); else `application_id` is empty.
+    """
 
     admin: bool
     project_id: str
+    application_id: str
     key_id: str
     scopes: frozenset[str]
+    correlation_id: str
+    request_id: str
+    source_ip: str
 
     @property
     def owner_id(self) -> str:
@@ -41,8 +52,12 @@ def caller_of(event: dict[str, Any]) -> Caller:
     caller = Caller(
         admin=found.get("admin") == "true",
         project_id=found.get("project_id", ""),
+        application_id=found.get("application_id", ""),
         key_id=found.get("key_id", ""),
         scopes=frozenset(found.get("scopes", "").split()),
+        correlation_id=correlation_id(event),
+        request_id=request_id(event),
+        source_ip=event["requestContext"]["http"].get("sourceIp", ""),
     )
     if not caller.admin and not caller.project_id:
         raise Unauthorized("the API key is unknown, expired or revoked: send `Authorization: Bearer <key>`")
@@ -55,6 +70,13 @@ def require(caller: Caller, scope: Scope) -> Caller:
         raise Forbidden("the admin key manages projects and their API keys; use a project's API key here")
     if not permits(caller.scopes, scope):
         raise Forbidden(f"the API key lacks the scope {scope}")
+    return caller
+
+
+def require_unbound(caller: Caller) -> Caller:
+    """The caller, unless its key is bound to an application; then raises Forbidden."""
+    if caller.application_id:
+        raise Forbidden("this concerns the whole project, and the API key is bound to one application")
     return caller
 
 
@@ -80,6 +102,22 @@ def idempotency_key(event: dict[str, Any]) -> str | None:
     if sent is not None and IDEMPOTENCY_KEY.fullmatch(sent) is None:
         raise BadRequest("Idempotency-Key must be 1 to 255 printable ASCII characters without spaces")
     return sent
+
+
+def if_match(event: dict[str, Any]) -> int | None:
+    """The version that `If-Match` asks for; None when it is absent or `*`.
+
+    Raises BadRequest when it is no ETag at all, PreconditionFailed when it is none of ours.
+    """
+    sent: str | None = event["headers"].get("if-match")
+    if sent is None or sent.strip() == "*":
+        return None
+    if ETAG.fullmatch(sent.strip()) is None:
+        raise BadRequest('If-Match must be one ETag as it was answered, such as "3", or *')
+    version = sent.strip().strip('"')
+    if not version.isdecimal() or len(version) > MAX_VERSION_DIGITS:
+        raise PreconditionFailed(CHANGED_MEANWHILE)
+    return int(version)
 
 
 def body_text(event: dict[str, Any]) -> str:

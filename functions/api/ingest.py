@@ -11,7 +11,7 @@ from functions.adapters import queues
 from functions.adapters.queues import Message
 from functions.api.queries import events as queries
 from functions.api.queries.events import Incoming
-from functions.api.schemas import EventIn
+from functions.api.schemas.events import EventIn
 from functions.domain import messages, payload
 from functions.domain.event_types import patterns_matching
 from functions.domain.ids import parse_uuid, usable_as_key

@@ -12,10 +12,10 @@ from functions.api import caller as callers
 from functions.api import rendering
 from functions.api.caller import Caller
 from functions.api.idempotency import Answer, Guard, once
-from functions.api.schemas import Problem
+from functions.api.schemas.base import Problem
 from functions.domain.api_keys import Scope
 from functions.domain.ids import parse_uuid
-from functions.errors import NotFound
+from functions.errors import NotFound, PreconditionFailed
 
 Router = APIGatewayHttpRouter
 ERRORS = {
@@ -25,6 +25,7 @@ ERRORS = {
     404: "there is no such thing in the project",
     409: "it conflicts with what is there",
     413: "the body, or an event's data, is too large",
+    412: "it was changed since the version that `If-Match` names",
     415: "the body is not plain JSON",
     422: "something in the request is wrong; `details` say where",
     503: "the database cannot be reached; send the same again, under the same id or Idempotency-Key",
@@ -46,8 +47,12 @@ def body_of(router: Router) -> str:
     return router.current_event.body or ""
 
 
-def created(router: Router, who: Caller, produce: Callable[[Connection], Answer]) -> Response[str]:
-    """Run `produce` in a transaction, once for an Idempotency-Key, and answer what it answers."""
+def post(router: Router, who: Caller, produce: Callable[[Connection], Answer]) -> Response[str]:
+    """Run `produce` in a transaction, once for an Idempotency-Key, and answer what it answers.
+
+    Every POST goes through here. `produce` also writes the audit log (functions/api/audit.py); what is to happen
+    after the commit follows the call, and happens again when the request is repeated.
+    """
     event = router.current_event.raw_event
     http = event["requestContext"]["http"]
     guard = Guard.of(who, callers.idempotency_key(event), http["method"], event["rawPath"], body_of(router))
@@ -57,6 +62,17 @@ def created(router: Router, who: Caller, produce: Callable[[Connection], Answer]
     if answer.repeated:
         response.headers["idempotency-replayed"] = "true"
     return response
+
+
+def expected_version(router: Router) -> int | None:
+    """The version that the request's `If-Match` asks for; None when any will do."""
+    return callers.if_match(router.current_event.raw_event)
+
+
+def check_version(expected: int | None, current: int) -> None:
+    """Raises PreconditionFailed unless `current`, read in the transaction that writes, is what was expected."""
+    if expected is not None and expected != current:
+        raise PreconditionFailed(callers.CHANGED_MEANWHILE)
 
 
 def key(id: str, what: str) -> str:

@@ -15,9 +15,10 @@ def to_json(value: Any) -> str:
     return json.dumps(value, default=_rendered, ensure_ascii=False, separators=(",", ":"))
 
 
-def answer(status: int, body: Any) -> Response[str]:
-    """`body` is a JSON value, or JSON text as it stands."""
-    return Response(status, JSON, body if isinstance(body, str) else to_json(body))
+def answer(status: int, body: Any, *, version: int | None = None) -> Response[str]:
+    """`body` is a JSON value, or JSON text as it stands; `version` becomes the ETag."""
+    headers: dict[str, str | list[str]] = {} if version is None else {"etag": f'"{version}"'}
+    return Response(status, JSON, body if isinstance(body, str) else to_json(body), headers=headers)
 
 
 def no_content() -> Response[str]:

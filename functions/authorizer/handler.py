@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 ADMIN_KEY_SECONDS = 60  # how long a replaced admin key may still be taken for the old one
-ANONYMOUS = {"admin": "false", "project_id": "", "key_id": "", "scopes": ""}
+ANONYMOUS = {"admin": "false", "project_id": "", "application_id": "", "key_id": "", "scopes": ""}
 LIVE_KEY = text(
-    "SELECT id, project_id, key_hash, scopes FROM webhook.api_keys"
+    "SELECT id, project_id, application_id, key_hash, scopes FROM webhook.api_keys"
     " WHERE prefix = :prefix AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
 )
 
@@ -52,6 +52,7 @@ def _project(key: str, prefix: str) -> dict[str, str]:
         return {}
     return {
         "project_id": str(stored.project_id),
+        "application_id": str(stored.application_id or ""),
         "key_id": str(stored.id),
         "scopes": " ".join(stored.scopes),
     }

@@ -33,6 +33,7 @@ SERIES = (
     Series("webhook_events", monthly=False, ahead=14, behind=1),
     Series("webhook_deliveries", monthly=True, ahead=3, behind=0, options="WITH (fillfactor = 45)"),
     Series("webhook_delivery_attempts", monthly=True, ahead=3, behind=0),
+    Series("audit_log", monthly=True, ahead=3, behind=0),
 )
 EXISTING = text(
     "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"

@@ -7,13 +7,17 @@ API's reads would gain by it (docs/decisions/core-not-orm.md).
 from functions.models.base import metadata
 from functions.models.configuration import (
     api_keys,
+    applications,
     idempotency_keys,
     projects,
+    webhook_event_type_versions,
     webhook_event_types,
+    webhook_expiring_secrets,
     webhook_health,
     webhook_subscriptions,
     webhooks,
 )
+from functions.models.operations import audit_log, jobs
 from functions.models.traffic import (
     webhook_deliveries,
     webhook_delivery_attempts,
@@ -24,15 +28,20 @@ from functions.models.traffic import (
 
 __all__ = [
     "api_keys",
+    "applications",
+    "audit_log",
     "idempotency_keys",
+    "jobs",
     "metadata",
     "projects",
     "webhook_deliveries",
     "webhook_delivery_attempts",
     "webhook_dlq",
     "webhook_event_ids",
+    "webhook_event_type_versions",
     "webhook_event_types",
     "webhook_events",
+    "webhook_expiring_secrets",
     "webhook_health",
     "webhook_subscriptions",
     "webhooks",

@@ -1,4 +1,4 @@
-"""What people configure: projects and their keys, webhooks and what they subscribe to."""
+"""What people configure: projects, applications and their keys, webhooks and what they subscribe to."""
 
 from sqlalchemy import (
     Boolean,
@@ -13,9 +13,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, CIDR, JSONB, JSONPATH
 
 from functions.models.base import KEY, TIME, created, key, metadata, updated
 
@@ -32,6 +33,16 @@ projects = Table(
     ),
     created(),
     updated(),
+    Column("validation", Text, nullable=False, server_default="off"),
+    Column(
+        "catalog_version",
+        Integer,
+        nullable=False,
+        server_default="1",
+        comment="Goes up by one whenever the project's event types or its validation change; "
+        "what caches them compares it",
+    ),
+    Column("version", Integer, nullable=False, server_default="1"),
 )
 
 api_keys = Table(
@@ -46,8 +57,38 @@ api_keys = Table(
     Column("expires_at", TIME),
     Column("revoked_at", TIME),
     created(),
+    Column("application_id", KEY),
+    ForeignKeyConstraint(
+        ["project_id", "application_id"],
+        ["webhook.applications.project_id", "webhook.applications.id"],
+        name="api_keys_application_fkey",
+        use_alter=True,
+    ),
     UniqueConstraint("prefix", name="api_keys_prefix_key"),
     Index("api_keys_by_project", "project_id", "id"),
+)
+
+applications = Table(
+    "applications",
+    metadata,
+    key(),
+    Column("project_id", KEY, ForeignKey(projects.c.id, ondelete="CASCADE"), nullable=False),
+    Column("uid", String(255), comment="The project's own name for it"),
+    Column("name", String(255), nullable=False),
+    created(),
+    updated(),
+    Column("created_by", KEY, ForeignKey(api_keys.c.id, ondelete="SET NULL")),
+    Column("updated_by", KEY, ForeignKey(api_keys.c.id, ondelete="SET NULL")),
+    Column("deleted_at", TIME, comment="Deleted applications stay as parents of their events"),
+    Column("version", Integer, nullable=False, server_default="1"),
+    UniqueConstraint("project_id", "id", name="applications_project_key"),
+)
+Index(
+    "applications_uid_key",
+    applications.c.project_id,
+    applications.c.uid,
+    unique=True,
+    postgresql_where=applications.c.deleted_at.is_(None),
 )
 
 idempotency_keys = Table(
@@ -70,7 +111,29 @@ webhook_event_types = Table(
     Column("description", Text),
     created(),
     updated(),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("archived_at", TIME),
+    Column("created_by", KEY, ForeignKey(api_keys.c.id, ondelete="SET NULL")),
+    Column("updated_by", KEY, ForeignKey(api_keys.c.id, ondelete="SET NULL")),
+    Column(
+        "schema_version",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="The version of the schema that events are validated by; 0 while there is none",
+    ),
     UniqueConstraint("project_id", "name", name="webhook_event_types_name_key"),
+)
+
+webhook_event_type_versions = Table(
+    "webhook_event_type_versions",
+    metadata,
+    Column("event_type_id", KEY, ForeignKey(webhook_event_types.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("schema", JSONB),
+    Column("examples", JSONB, nullable=False, server_default="[]"),
+    created(),
+    Column("created_by", KEY, ForeignKey(api_keys.c.id, ondelete="SET NULL")),
 )
 
 webhooks = Table(
@@ -90,7 +153,66 @@ webhooks = Table(
     Column("created_by", KEY, ForeignKey(api_keys.c.id, ondelete="SET NULL")),
     Column("updated_by", KEY, ForeignKey(api_keys.c.id, ondelete="SET NULL")),
     Column("deleted_at", TIME, comment="Deleted webhooks stay as parents of their deliveries"),
+    Column("application_id", KEY),
+    Column("environment", String(64)),
+    Column(
+        "headers",
+        JSONB,
+        nullable=False,
+        server_default="{}",
+        comment="Custom headers; the value of one that is kept with the credentials is null here",
+    ),
+    Column("auth_type", Text, nullable=False, server_default="none"),
+    Column(
+        "credentials",
+        LargeBinary,
+        comment="Encrypted JSON: what authenticates to the endpoint, and the custom headers that look like it",
+    ),
+    Column("retry_strategy", JSONB, nullable=False, server_default='{"kind": "exponential"}'),
+    Column("ip_allowlist", ARRAY(CIDR)),
+    Column("rate_limit_requests", Integer),
+    Column("rate_limit_per_seconds", Integer),
+    Column("ordering", Text, nullable=False, server_default="none"),
+    Column("status_reason", String(255)),
+    Column("status_changed_at", TIME),
+    Column("signing_algorithm", Text, nullable=False, server_default="hmac"),
+    Column(
+        "version",
+        Integer,
+        nullable=False,
+        server_default="1",
+        comment="Goes up by one whenever the configuration changes: the webhook's ETag",
+    ),
+    ForeignKeyConstraint(
+        ["project_id", "application_id"],
+        [applications.c.project_id, applications.c.id],
+        name="webhooks_application_fkey",
+    ),
     UniqueConstraint("project_id", "id", name="webhooks_project_key"),
+)
+Index(
+    "webhooks_by_application",
+    webhooks.c.application_id,
+    postgresql_where=webhooks.c.application_id.is_not(None),
+)
+Index(
+    "webhooks_by_project",
+    webhooks.c.project_id,
+    webhooks.c.id,
+    postgresql_where=webhooks.c.deleted_at.is_(None),
+)
+
+webhook_expiring_secrets = Table(
+    "webhook_expiring_secrets",
+    metadata,
+    key(),
+    Column("webhook_id", KEY, ForeignKey(webhooks.c.id, ondelete="CASCADE"), nullable=False),
+    Column("algorithm", Text, nullable=False),
+    Column("secret", LargeBinary, nullable=False),
+    Column("expires_at", TIME, nullable=False),
+    created(),
+    Index("webhook_expiring_secrets_by_webhook", "webhook_id", "expires_at"),
+    comment="Signing secrets that were rotated out and still sign beside the webhook's own until they expire",
 )
 
 webhook_subscriptions = Table(
@@ -109,7 +231,16 @@ webhook_subscriptions = Table(
         name="webhook_subscriptions_webhook_fkey",
         ondelete="CASCADE",
     ),
-    UniqueConstraint("webhook_id", "event_type", name="webhook_subscriptions_pattern_key"),
+    Column("filter", JSONB, comment="As people wrote it"),
+    Column("filter_path", JSONPATH, comment="The same, compiled: data @@ it is the match"),
+)
+Index(
+    "webhook_subscriptions_pattern_key",
+    webhook_subscriptions.c.webhook_id,
+    webhook_subscriptions.c.event_type,
+    func.md5(webhook_subscriptions.c.filter.cast(Text)),
+    unique=True,
+    postgresql_nulls_not_distinct=True,
 )
 Index(
     "webhook_subscriptions_matching",

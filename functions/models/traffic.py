@@ -14,7 +14,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import INET, JSONB
 
 from functions.models.base import KEY, TIME, created, key, metadata
-from functions.models.configuration import projects, webhooks
+from functions.models.configuration import applications, projects, webhooks
 
 webhook_events = Table(
     "webhook_events",
@@ -23,13 +23,28 @@ webhook_events = Table(
     Column("project_id", KEY, ForeignKey(projects.c.id), nullable=False),
     Column("external_id", String(255)),
     Column("type", String(255), nullable=False),
-    Column("data", JSONB, nullable=False),
+    Column("data", JSONB),
     Column("occurred_at", TIME),
     Column("correlation_id", String(128), nullable=False),
     Column("webhooks_matched", Integer, nullable=False, server_default="0"),
     created(),
+    Column("application_id", KEY),
+    Column("environment", String(64)),
+    Column("expunged_at", TIME, comment="When the payload was erased on request; the rest stays"),
+    ForeignKeyConstraint(
+        ["project_id", "application_id"],
+        [applications.c.project_id, applications.c.id],
+        name="webhook_events_application_fkey",
+    ),
     Index("webhook_events_by_project", "project_id", "id"),
+    Index("webhook_events_by_type", "project_id", "type", "id"),
     postgresql_partition_by="RANGE (id)",
+)
+Index(
+    "webhook_events_by_application",
+    webhook_events.c.application_id,
+    webhook_events.c.id,
+    postgresql_where=webhook_events.c.application_id.is_not(None),
 )
 
 webhook_event_ids = Table(
@@ -73,6 +88,8 @@ webhook_deliveries = Table(
     Column("last_error_message", Text),
     Column("delivered_at", TIME),
     created(),
+    Column("application_id", KEY, comment="What its webhook is bound to"),
+    Column("failed_at", TIME, comment="Set while the delivery is failed"),
     ForeignKeyConstraint(
         ["project_id", "webhook_id"],
         [webhooks.c.project_id, webhooks.c.id],
@@ -81,12 +98,37 @@ webhook_deliveries = Table(
     Index("webhook_deliveries_by_project", "project_id", "id"),
     Index("webhook_deliveries_by_webhook", "webhook_id", "id"),
     Index("webhook_deliveries_by_event", "event_id"),
+    Index("webhook_deliveries_by_type", "project_id", "event_type", "id"),
     postgresql_partition_by="RANGE (id)",
 )
 Index(
     "webhook_deliveries_sweep",
     webhook_deliveries.c.sweep_at,
     postgresql_where=webhook_deliveries.c.sweep_at.is_not(None),
+)
+Index(
+    "webhook_deliveries_by_application",
+    webhook_deliveries.c.application_id,
+    webhook_deliveries.c.id,
+    postgresql_where=webhook_deliveries.c.application_id.is_not(None),
+)
+Index(
+    "webhook_deliveries_unfinished",
+    webhook_deliveries.c.project_id,
+    webhook_deliveries.c.id,
+    postgresql_where=webhook_deliveries.c.sweep_at.is_not(None),
+)
+Index(
+    "webhook_deliveries_failed",
+    webhook_deliveries.c.project_id,
+    webhook_deliveries.c.id,
+    postgresql_where=webhook_deliveries.c.failed_at.is_not(None),
+)
+Index(
+    "webhook_deliveries_failed_by_webhook",
+    webhook_deliveries.c.webhook_id,
+    webhook_deliveries.c.id,
+    postgresql_where=webhook_deliveries.c.failed_at.is_not(None),
 )
 
 webhook_delivery_attempts = Table(
@@ -106,6 +148,7 @@ webhook_delivery_attempts = Table(
     Column("remote_address", INET),
     Column("error_code", String(64)),
     Column("error_message", Text),
+    Column("expunged_at", TIME),
     Index("webhook_delivery_attempts_by_delivery", "delivery_id"),
     postgresql_partition_by="RANGE (id)",
 )
@@ -142,10 +185,20 @@ webhook_dlq = Table(
     ),
     Column("sweep_at", TIME, comment="When dispatch sends the message again, were it lost"),
     created(),
+    Column("application_id", KEY),
+    Column("event_type", String(255)),
+    Column("updated_by", KEY),
     ForeignKeyConstraint(
         ["project_id", "webhook_id"], [webhooks.c.project_id, webhooks.c.id], name="webhook_dlq_webhook_fkey"
     ),
     Index("webhook_dlq_by_project", "project_id", "id"),
+    Index("webhook_dlq_by_webhook", "webhook_id", "id"),
+)
+Index(
+    "webhook_dlq_pending",
+    webhook_dlq.c.project_id,
+    webhook_dlq.c.id,
+    postgresql_where=webhook_dlq.c.status == "pending",
 )
 Index(
     "webhook_dlq_pending_delivery",

@@ -134,7 +134,7 @@ def test_concurrent_duplicates_are_one_event(service: Service) -> None:
     """Two transactions at once: the second waits for the first, then answers alike."""
     from functions.adapters.database import engine
     from functions.api import ingest
-    from functions.api.schemas import EventIn
+    from functions.api.schemas.events import EventIn
 
     service.webhook()
     body = '{"events":[{"type":"a","data":1,"id":"same"}]}'

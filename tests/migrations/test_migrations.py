@@ -10,6 +10,14 @@ ROWS = [
     "INSERT INTO webhook.projects (id, name, data_key) VALUES (:key, 'p', 'k')",
     "INSERT INTO webhook.webhooks (id, project_id, name, url, signing_secret)"
     " VALUES (:key, :key, 'w', 'https://x', 's')",
+    "INSERT INTO webhook.applications (id, project_id, uid, name) VALUES (:key, :key, 'a', 'A')",
+    "UPDATE webhook.webhooks SET application_id = :key",
+    "INSERT INTO webhook.webhook_event_types (id, project_id, name) VALUES (:key, :key, 'a')",
+    "INSERT INTO webhook.webhook_event_type_versions (event_type_id, version) VALUES (:key, 1)",
+    "INSERT INTO webhook.jobs (project_id, kind, parameters, total, sweep_at, correlation_id)"
+    " VALUES (:key, 'retry', '{}', 1, now(), 'c')",
+    "INSERT INTO webhook.audit_log (project_id, event, actor_type, resource_type, resource_id, correlation_id,"
+    " request_id) VALUES (:key, 'a', 'admin', 'project', '1', 'c', 'r')",
     "INSERT INTO webhook.webhook_health (webhook_id) VALUES (:key)",
     "INSERT INTO webhook.webhook_subscriptions (project_id, webhook_id, event_type) VALUES (:key, :key, '*')",
     "INSERT INTO webhook.webhook_events (id, project_id, type, data, correlation_id)"

@@ -17,7 +17,7 @@ WITH parent AS (
 )
 INSERT INTO webhook.webhook_subscriptions (project_id, webhook_id, event_type, enabled)
 SELECT project_id, id, :event_type, :enabled FROM parent
-ON CONFLICT (webhook_id, event_type) DO NOTHING
+ON CONFLICT DO NOTHING
 RETURNING id, event_type, enabled, created_at
 """)
 

@@ -13,7 +13,8 @@ from functions.api.queries import deliveries as queries
 from functions.api.queries import events as event_queries
 from functions.api.queries.deliveries import Filter
 from functions.api.rendering import answer
-from functions.api.schemas import Attempt, Delivery, Page
+from functions.api.schemas.base import Page
+from functions.api.schemas.deliveries import Attempt, Delivery
 
 router = operation.Router()
 TAGS = ["deliveries"]

@@ -18,7 +18,9 @@ from functions.api.queries import deliveries as delivery_queries
 from functions.api.queries import events as queries
 from functions.api.queries.deliveries import Filter
 from functions.api.rendering import answer, to_json
-from functions.api.schemas import AcceptedEvent, AcceptedEvents, Delivery, Event, EventBatchIn, EventIn, Page
+from functions.api.schemas.base import Page
+from functions.api.schemas.deliveries import Delivery
+from functions.api.schemas.events import AcceptedEvent, AcceptedEvents, Event, EventBatchIn, EventIn
 from functions.models import webhook_events
 
 router = operation.Router()
@@ -133,6 +135,6 @@ def _accept(events: Sequence[EventIn], body: str, respond: Callable[[Ingested], 
         stored.extend(ingested.deliveries)
         return respond(ingested)
 
-    response = operation.created(router, caller, produce)
+    response = operation.post(router, caller, produce)
     ingest.send(caller.project_id, stored)
     return response

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from functions.adapters.database import transaction
 from functions.api import operation
 from functions.api.rendering import answer
-from functions.api.schemas import Health
+from functions.api.schemas.health import Health
 from functions.telemetry import logger
 
 router = operation.Router()

@@ -14,7 +14,8 @@ from functions.api.operation import documented
 from functions.api.paging import Cursor, Limit
 from functions.api.queries import projects as queries
 from functions.api.rendering import answer, no_content, to_json
-from functions.api.schemas import ApiKey, ApiKeyIn, NewApiKey, Page, Project, ProjectIn
+from functions.api.schemas.base import Page
+from functions.api.schemas.projects import ApiKey, ApiKeyIn, NewApiKey, Project, ProjectIn
 from functions.domain.api_keys import new_key
 from functions.domain.ids import uuid7
 
@@ -37,7 +38,7 @@ def create_project(project: Annotated[ProjectIn, Body()]) -> Response[str]:
         row = queries.add_project(connection, id=id, name=project.name, data_key=data_key)
         return Answer(201, to_json(dict(row)))
 
-    return operation.created(router, caller, produce)
+    return operation.post(router, caller, produce)
 
 
 @router.get(
@@ -86,7 +87,7 @@ def create_api_key(project_id: str, api_key: Annotated[ApiKeyIn, Body()]) -> Res
         row = dict(queries.add_api_key(connection, id, new, **api_key.model_dump()))
         return Answer(201, to_json({**row, "key": new.key}), kept=to_json({**row, "key": None}))
 
-    return operation.created(router, caller, produce)
+    return operation.post(router, caller, produce)
 
 
 @router.get(

@@ -13,7 +13,8 @@ from functions.api.operation import documented
 from functions.api.paging import Cursor, Limit
 from functions.api.queries import subscriptions as queries
 from functions.api.rendering import answer, no_content, to_json
-from functions.api.schemas import SUBSCRIPTIONS_PER_WEBHOOK, Page, Subscription, SubscriptionIn
+from functions.api.schemas.base import Page
+from functions.api.schemas.subscriptions import SUBSCRIPTIONS_PER_WEBHOOK, Subscription, SubscriptionIn
 from functions.errors import Conflict, Invalid
 
 router = operation.Router()
@@ -41,7 +42,7 @@ def create_subscription(webhook_id: str, subscription: Annotated[SubscriptionIn,
             raise Conflict(f"the webhook is subscribed to {subscription.event_type} already")
         return Answer(201, to_json(dict(row)))
 
-    return operation.created(router, caller, produce)
+    return operation.post(router, caller, produce)
 
 
 @router.get(

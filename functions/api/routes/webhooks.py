@@ -14,7 +14,8 @@ from functions.api.operation import documented
 from functions.api.paging import Cursor, Limit
 from functions.api.queries import webhooks as queries
 from functions.api.rendering import answer, no_content, to_json
-from functions.api.schemas import Page, Webhook, WebhookIn, WebhookPatch, WebhookSecret
+from functions.api.schemas.base import Page
+from functions.api.schemas.webhooks import Webhook, WebhookIn, WebhookPatch, WebhookSecret
 from functions.domain import signing
 from functions.domain.ids import uuid7
 from functions.errors import Invalid
@@ -46,7 +47,7 @@ def create_webhook(webhook: Annotated[WebhookIn, Body()]) -> Response[str]:
         queries.add_webhook(connection, values, webhook.event_types)
         return Answer(201, to_json(queries.webhook(connection, caller.project_id, id)))
 
-    return operation.created(router, caller, produce)
+    return operation.post(router, caller, produce)
 
 
 @router.get(

@@ -1,0 +1,6 @@
+"""The audit log: every change made through the API."""
+
+from functions.api import operation
+
+router = operation.Router()
+TAGS = ["audit log"]
