@@ -43,7 +43,8 @@ class Caller:
 
     @property
     def owner_id(self) -> str:
-        return self.project_id or ADMIN_OWNER
+        """Whose idempotency keys it uses: an application's keys never meet the answers of another's."""
+        return self.application_id or self.project_id or ADMIN_OWNER
 
 
 def caller_of(event: dict[str, Any]) -> Caller:

@@ -18,27 +18,32 @@ TAKE = text("""
 INSERT INTO webhook.idempotency_keys AS k (owner_id, key, request_hash)
 VALUES (CAST(:owner AS uuid), :key, :hash)
 ON CONFLICT (owner_id, key) DO UPDATE
-SET request_hash = excluded.request_hash, response_status = NULL, response_body = NULL, created_at = now()
+SET request_hash = excluded.request_hash, response_status = NULL, response_body = NULL, response_version = NULL,
+  created_at = now()
 WHERE k.created_at < now() - interval '24 hours'
 RETURNING key
 """)
 FIRST_ANSWER = text("""
-SELECT request_hash, response_status, response_body FROM webhook.idempotency_keys
+SELECT request_hash, response_status, response_body, response_version FROM webhook.idempotency_keys
 WHERE owner_id = CAST(:owner AS uuid) AND key = :key
 """)
 KEEP = text("""
-UPDATE webhook.idempotency_keys SET response_status = :status, response_body = :body
+UPDATE webhook.idempotency_keys
+SET response_status = :status, response_body = :body, response_version = CAST(:version AS integer)
 WHERE owner_id = CAST(:owner AS uuid) AND key = :key
 """)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """`kept` is what a repetition gets, where that must differ (a key that is shown once)."""
+    """`kept` is what a repetition gets, where that must differ (a key that is shown once). `version` becomes the
+    ETag, of a repetition too.
+    """
 
     status: int
     body: str
     kept: str | None = None
+    version: int | None = None
     repeated: bool = False
 
 
@@ -65,7 +70,8 @@ def once(connection: Connection, guard: Guard, produce: Callable[[], Answer]) ->
     if taken is None:
         return _first_answer(connection, guard, row)
     made = produce()
-    connection.execute(KEEP, {**row, "status": made.status, "body": made.kept or made.body})
+    kept = {"status": made.status, "body": made.kept or made.body, "version": made.version}
+    connection.execute(KEEP, {**row, **kept})
     return made
 
 
@@ -73,4 +79,4 @@ def _first_answer(connection: Connection, guard: Guard, row: dict[str, str]) -> 
     first = connection.execute(FIRST_ANSWER, row).one()
     if bytes(first.request_hash) != guard.request_hash:
         raise IdempotencyMismatch("this Idempotency-Key was used for another request in the last 24 hours")
-    return Answer(first.response_status, first.response_body, repeated=True)
+    return Answer(first.response_status, first.response_body, version=first.response_version, repeated=True)

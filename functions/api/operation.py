@@ -1,6 +1,6 @@
 """What every route needs of its request, in one place: the caller, the body, the idempotent transaction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -12,12 +12,13 @@ from functions.api import caller as callers
 from functions.api import rendering
 from functions.api.caller import Caller
 from functions.api.idempotency import Answer, Guard, once
-from functions.api.schemas.base import Problem
+from functions.api.rendering import JSON
 from functions.domain.api_keys import Scope
 from functions.domain.ids import parse_uuid
 from functions.errors import NotFound, PreconditionFailed
 
 Router = APIGatewayHttpRouter
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
 ERRORS = {
     400: "the request is malformed",
     401: "the API key is missing, unknown, expired or revoked",
@@ -35,6 +36,11 @@ ERRORS = {
 def caller(router: Router, scope: Scope) -> Caller:
     """The caller of this request, whose key has the scope. Raises Unauthorized or Forbidden."""
     return callers.require(callers.caller_of(router.current_event.raw_event), scope)
+
+
+def anybody(router: Router) -> Caller:
+    """The caller of this request, whatever its key may do. Raises Unauthorized."""
+    return callers.caller_of(router.current_event.raw_event)
 
 
 def admin(router: Router) -> Caller:
@@ -58,7 +64,7 @@ def post(router: Router, who: Caller, produce: Callable[[Connection], Answer]) -
     guard = Guard.of(who, callers.idempotency_key(event), http["method"], event["rawPath"], body_of(router))
     with transaction() as connection:
         answer = once(connection, guard, lambda: produce(connection))
-    response = rendering.answer(answer.status, answer.body)
+    response = rendering.answer(answer.status, answer.body, version=answer.version)
     if answer.repeated:
         response.headers["idempotency-replayed"] = "true"
     return response
@@ -87,10 +93,24 @@ def missing(what: str) -> NotFound:
     return NotFound(f"there is no such {what}")
 
 
-def documented(scope: Scope | str, status: int, model: type | None, *errors: int) -> dict[str, Any]:
-    """The OpenAPI side of a route: its success, its errors, its scope."""
-    content = {"content": {"application/json": {"model": model}}} if model else {}
-    success = {"description": "done", **content}
-    problem = {"application/json": {"model": Problem}}
-    failures = {code: {"description": ERRORS[code], "content": problem} for code in (*errors, 503)}
-    return {"responses": {status: success, **failures}, "security": [{"api_key": [scope]}]}
+def documented(
+    scope: Scope | str,
+    status: int,
+    model: type | None,
+    *errors: int,
+    others: Mapping[int, type | None] | None = None,
+) -> dict[str, Any]:
+    """The OpenAPI side of a route: its success, its errors, its scope.
+
+    `others` are further successes with their models: what a known event id (200) or a dry run answers. What every
+    route of a kind may answer (503; 413 to a body) and the headers are added when the document is written
+    (functions/api/openapi): 412 among the errors says that the route honours `If-Match`.
+    """
+    successes = {code: _answered(model) for code, model in {status: model, **(others or {})}.items()}
+    # By reference, not by model: a route's first request would wait for the models of all its errors.
+    failures = {code: {"description": ERRORS[code], "content": {JSON: {"schema": PROBLEM}}} for code in errors}
+    return {"responses": {**successes, **failures}, "security": [{"api_key": [scope]}]}
+
+
+def _answered(model: type | None) -> dict[str, Any]:
+    return {"description": "done", "content": {JSON: {"model": model}} if model else {}}

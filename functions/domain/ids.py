@@ -1,6 +1,7 @@
 """UUIDv7 keys (RFC 9562, 5.7): sortable by the millisecond they were made in (C2)."""
 
 import os
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -9,6 +10,7 @@ from uuid import UUID
 # from another year would land where nothing is kept. Older and newer ones are kept as external ids instead.
 KEY_AGE = timedelta(days=1)
 KEY_SKEW = timedelta(minutes=5)
+UID = re.compile(r"[A-Za-z0-9._-]{1,255}")
 MAX_MILLISECONDS = (1 << 48) - 1  # a UUIDv7's clock
 
 
@@ -25,6 +27,12 @@ def uuid7_floor(at: datetime) -> str:
     return str(UUID(int=milliseconds << 80))
 
 
+def floor_of(key: str, earlier: timedelta = timedelta()) -> str:
+    """The smallest key of the millisecond in which `key` was made, or of `earlier` than that."""
+    milliseconds = (UUID(key).int >> 80) - int(earlier.total_seconds() * 1000)
+    return str(UUID(int=max(milliseconds, 0) << 80))
+
+
 def parse_uuid(text: str) -> UUID | None:
     """The UUID that `text` spells in its canonical form, else None."""
     try:
@@ -32,6 +40,11 @@ def parse_uuid(text: str) -> UUID | None:
     except ValueError:
         return None
     return parsed if str(parsed) == text.lower() else None
+
+
+def is_uid(text: str) -> bool:
+    """Whether a project may name an application so: never with the shape of a UUID, which means its id."""
+    return UID.fullmatch(text) is not None and parse_uuid(text) is None
 
 
 def usable_as_key(text: str, now: datetime) -> bool:

@@ -90,6 +90,13 @@ Index(
     unique=True,
     postgresql_where=applications.c.deleted_at.is_(None),
 )
+Index(
+    "applications_by_name",
+    applications.c.project_id,
+    func.lower(applications.c.name).label("lower_name"),
+    postgresql_ops={"lower_name": "text_pattern_ops"},
+    postgresql_where=applications.c.deleted_at.is_(None),
+)
 
 idempotency_keys = Table(
     "idempotency_keys",
@@ -100,6 +107,7 @@ idempotency_keys = Table(
     Column("response_status", SmallInteger),
     Column("response_body", Text),
     created(),
+    Column("response_version", Integer, comment="The ETag that was answered"),
 )
 
 webhook_event_types = Table(

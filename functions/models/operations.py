@@ -69,6 +69,21 @@ audit_log = Table(
     created(),
     Index("audit_log_by_project", "project_id", "id"),
     Index("audit_log_by_event", "project_id", "event", "id"),
+    Index("audit_log_by_type", "project_id", "resource_type", "id"),
     Index("audit_log_by_resource", "project_id", "resource_id", "id"),
+    Index("audit_log_by_actor", "project_id", "actor_id", "id"),
+    Index("audit_log_by_correlation", "project_id", "correlation_id", "id"),
     postgresql_partition_by="RANGE (id)",
+)
+Index(
+    "audit_log_by_application",
+    audit_log.c.application_id,
+    audit_log.c.id,
+    postgresql_where=audit_log.c.application_id.is_not(None),
+)
+Index(
+    "audit_log_warnings",
+    audit_log.c.project_id,
+    audit_log.c.id,
+    postgresql_where=audit_log.c.level == "warning",
 )

@@ -39,6 +39,8 @@ CREATE TABLE webhook.applications (
 COMMENT ON COLUMN webhook.applications.uid IS 'The project''s own name for it';
 COMMENT ON COLUMN webhook.applications.deleted_at IS 'Deleted applications stay as parents of their events';
 CREATE UNIQUE INDEX applications_uid_key ON webhook.applications (project_id, uid) WHERE deleted_at IS NULL;
+CREATE INDEX applications_by_name ON webhook.applications (project_id, lower(name) text_pattern_ops)
+  WHERE deleted_at IS NULL;
 
 ALTER TABLE webhook.api_keys ADD COLUMN application_id uuid;
 ALTER TABLE webhook.api_keys ADD CONSTRAINT api_keys_application_fkey
@@ -49,6 +51,8 @@ ALTER TABLE webhook.projects ADD COLUMN catalog_version integer NOT NULL DEFAULT
 COMMENT ON COLUMN webhook.projects.catalog_version IS
   'Goes up by one whenever the project''s event types or its validation change; what caches them compares it';
 ALTER TABLE webhook.projects ADD COLUMN version integer NOT NULL DEFAULT 1;
+ALTER TABLE webhook.idempotency_keys ADD COLUMN response_version integer;
+COMMENT ON COLUMN webhook.idempotency_keys.response_version IS 'The ETag that was answered';
 """
 
 WEBHOOKS = """
@@ -254,7 +258,12 @@ COMMENT ON COLUMN webhook.audit_log.level IS 'warning: something was taken away,
 CREATE TABLE webhook.audit_log_default PARTITION OF webhook.audit_log DEFAULT;
 CREATE INDEX audit_log_by_project ON webhook.audit_log (project_id, id);
 CREATE INDEX audit_log_by_event ON webhook.audit_log (project_id, event, id);
+CREATE INDEX audit_log_by_type ON webhook.audit_log (project_id, resource_type, id);
 CREATE INDEX audit_log_by_resource ON webhook.audit_log (project_id, resource_id, id);
+CREATE INDEX audit_log_by_actor ON webhook.audit_log (project_id, actor_id, id);
+CREATE INDEX audit_log_by_correlation ON webhook.audit_log (project_id, correlation_id, id);
+CREATE INDEX audit_log_by_application ON webhook.audit_log (application_id, id) WHERE application_id IS NOT NULL;
+CREATE INDEX audit_log_warnings ON webhook.audit_log (project_id, id) WHERE level = 'warning';
 """
 
 GRANTS = """
@@ -307,6 +316,7 @@ ADDED = {
     ),
     "projects": ("validation", "catalog_version", "version"),
     "api_keys": ("application_id",),
+    "idempotency_keys": ("response_version",),
 }
 
 

@@ -37,18 +37,23 @@ ADD_SUBSCRIPTIONS = text("""
 INSERT INTO webhook.webhook_subscriptions (project_id, webhook_id, event_type)
 SELECT CAST(:project_id AS uuid), CAST(:webhook_id AS uuid), pattern FROM unnest(:patterns) AS pattern
 """).bindparams(bindparam("patterns", type_=ARRAY(TEXT)))
-# The row stays as the parent of its deliveries; its secret and subscriptions go.
-DELETE = text("""
+# The rows stay as the parents of their deliveries; their secrets and subscriptions go.
+DELETE = """
 WITH deleted AS (
   UPDATE webhook.webhooks
-  SET deleted_at = now(), updated_at = now(), updated_by = CAST(:key_id AS uuid), signing_secret = ''
-  WHERE id = CAST(:id AS uuid) AND project_id = CAST(:project_id AS uuid) AND deleted_at IS NULL
-  RETURNING id
+  SET deleted_at = now(), updated_at = now(), updated_by = CAST(:key_id AS uuid), version = version + 1,
+    signing_secret = '', credentials = NULL
+  WHERE {which} = CAST(:id AS uuid) AND project_id = CAST(:project_id AS uuid) AND deleted_at IS NULL
+  RETURNING id, name, url
 ), gone AS (
   DELETE FROM webhook.webhook_subscriptions s USING deleted WHERE s.webhook_id = deleted.id
+), rotated AS (
+  DELETE FROM webhook.webhook_expiring_secrets e USING deleted WHERE e.webhook_id = deleted.id
 )
-SELECT count(*) FROM deleted
-""")
+SELECT id, name, url FROM deleted
+"""
+DELETE_ONE = text(DELETE.format(which="id"))
+DELETE_OF_APPLICATION = text(DELETE.format(which="application_id"))
 
 
 def data_key(connection: Connection, project_id: str) -> bytes:
@@ -83,7 +88,15 @@ def change_webhook(connection: Connection, project_id: str, id: str, values: dic
 
 def delete_webhook(connection: Connection, project_id: str, id: str, key_id: str) -> bool:
     parameters = {"id": id, "project_id": project_id, "key_id": key_id}
-    return bool(connection.execute(DELETE, parameters).scalar_one())
+    return connection.execute(DELETE_ONE, parameters).one_or_none() is not None
+
+
+def delete_webhooks_of_application(
+    connection: Connection, project_id: str, application_id: str, key_id: str
+) -> list[dict[str, Any]]:
+    """The application goes and takes its webhooks along (C1). The id, name and URL of each."""
+    parameters = {"id": application_id, "project_id": project_id, "key_id": key_id}
+    return [dict(row) for row in connection.execute(DELETE_OF_APPLICATION, parameters).mappings()]
 
 
 def secret(connection: Connection, project_id: str, id: str) -> RowMapping | None:
