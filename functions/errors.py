@@ -43,6 +43,13 @@ class NotFound(ApiError):
     code = "not_found"
 
 
+class MethodNotAllowed(ApiError):
+    """The path is known, but not with this method; the answer's `Allow` says which (RFC 9110, 15.5.6)."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
 class Conflict(ApiError):
     status = 409
     code = "conflict"

@@ -39,6 +39,7 @@ class Settings:
     egress: Egress
     delivery_queue_url: str
     retry_queue_url: str
+    jobs_queue_url: str
     kms_key_id: str
     admin_key_secret_arn: str
 
@@ -63,6 +64,7 @@ def settings() -> Settings:
         ),
         delivery_queue_url=_text("DELIVERY_QUEUE_URL"),
         retry_queue_url=_text("RETRY_QUEUE_URL"),
+        jobs_queue_url=_text("JOBS_QUEUE_URL"),
         kms_key_id=_text("KMS_KEY_ID"),
         admin_key_secret_arn=_text("ADMIN_KEY_SECRET_ARN"),
     )

@@ -23,6 +23,7 @@ class Stage:
     # Load
     delivery_concurrency: int  # deliver invocations on the delivery queue; AWS allows 2 to 1000
     retry_concurrency: int  # the same on the retry queue: slow endpoints wait here, not in front of others
+    job_concurrency: int  # background jobs at work: what they reopen competes with deliveries for the database
     api_requests_per_second: int
     api_burst: int
 
@@ -51,6 +52,7 @@ DEV = Stage(
     protect_data=False,  # `cdk destroy` leaves nothing behind that costs money
     delivery_concurrency=4,  # the local runtime starts this many processes: enough for two cores
     retry_concurrency=2,  # the least that AWS allows
+    job_concurrency=2,
     api_requests_per_second=2000,  # as in production: a load test shall meet our limits, not this one
     api_burst=4000,
     log_level="INFO",
@@ -68,6 +70,7 @@ PROD = Stage(
     protect_data=True,
     delivery_concurrency=50,  # 50 x 1000 deliveries under way, 50 connections of the proxy
     retry_concurrency=20,  # dead endpoints use whole timeouts; they may not take all the connections
+    job_concurrency=4,  # 4 x 500 rows under way are a few thousand a second
     api_requests_per_second=2000,  # far above the plan, below what would exhaust the account's Lambdas
     api_burst=4000,
     log_level="INFO",

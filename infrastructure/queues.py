@@ -1,4 +1,4 @@
-"""The delivery queue, the retry queue, and where their dead messages wait for a person."""
+"""The queues, and where their dead messages wait for a person."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -7,18 +7,20 @@ from constructs import Construct
 
 from infrastructure.config import Stage
 
-# The consumer's time limit. AWS asks for a visibility of at least six times as much, so that a message
+# The consumers' time limits. AWS asks for a visibility of at least six times as much, so that a message
 # is not shown again while its batch is still being retried.
 DELIVER_TIMEOUT = cdk.Duration.seconds(60)
+JOBS_TIMEOUT = cdk.Duration.seconds(60)  # a batch takes well under a second; its statements end after 20 s
 VISIBILITY = cdk.Duration.seconds(6 * 60)
 MAX_RECEIVES = 5  # a message that five invocations could not finish is ours to look at
 RETENTION = cdk.Duration.days(4)
 DEAD_RETENTION = cdk.Duration.days(14)  # SQS's most; a dead message keeps the age it had in its source
-OLDEST_MESSAGE_ALARM = cdk.Duration.minutes(5)  # fan-out to receipt takes well under a second
+# Fan-out to receipt takes well under a second, and so does a batch of a job. Retries wait on purpose.
+OLDEST_MESSAGE_ALARM = cdk.Duration.minutes(5)
 
 
 class Queues(Construct):
-    """Two lanes: first attempts, and everything that was slow, failing or due again."""
+    """Two lanes to endpoints (first attempts; what was slow, failing or due again), and background jobs."""
 
     def __init__(self, scope: Construct, construct_id: str, *, stage: Stage) -> None:
         super().__init__(scope, construct_id)
@@ -27,11 +29,17 @@ class Queues(Construct):
         self.delivery = self._queue("delivery", self.delivery_dlq)
         self.retry_dlq = self._dlq("retry")
         self.retry = self._queue("retry", self.retry_dlq)
+        self.jobs_dlq = self._dlq("jobs")
+        self.jobs = self._queue("jobs", self.jobs_dlq)
         self._alarms()
 
     def environment(self) -> dict[str, str]:
-        """The environment of a function that sends to the queues."""
+        """The environment of a function that sends deliveries to the queues."""
         return {"DELIVERY_QUEUE_URL": self.delivery.queue_url, "RETRY_QUEUE_URL": self.retry.queue_url}
+
+    def jobs_environment(self) -> dict[str, str]:
+        """What a function needs beside it to start background jobs or go on with them."""
+        return {"JOBS_QUEUE_URL": self.jobs.queue_url}
 
     def _queue(self, name: str, dlq: sqs.Queue) -> sqs.Queue:
         return sqs.Queue(
@@ -56,25 +64,34 @@ class Queues(Construct):
         )
 
     def _alarms(self) -> None:
-        """The two figures without which nobody would notice that delivery has stopped."""
-        for name, dlq in (("Delivery", self.delivery_dlq), ("Retry", self.retry_dlq)):
+        """The figures without which nobody would notice that delivery, or the jobs, have stopped."""
+        look = "look at the dead letters, then redrive"
+        for name, dlq, advice in (
+            ("Delivery", self.delivery_dlq, look),
+            ("Retry", self.retry_dlq, look),
+            ("Jobs", self.jobs_dlq, "the log of jobs says why; unfinished jobs go on by themselves"),
+        ):
             cloudwatch.Alarm(
                 self,
                 f"{name}DlqAlarm",
-                alarm_description=f"Messages wait in {dlq.node.id}: look at the dead letters, then redrive",
+                alarm_description=f"Messages wait in {dlq.node.id}: {advice}",
                 metric=dlq.metric_approximate_number_of_messages_visible(period=cdk.Duration.minutes(1)),
                 threshold=0,
                 comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
                 evaluation_periods=1,
                 treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
             )
-        cloudwatch.Alarm(
-            self,
-            "DeliveryAgeAlarm",
-            alarm_description="First attempts are waiting: deliver is throttled, failing or too few",
-            metric=self.delivery.metric_approximate_age_of_oldest_message(period=cdk.Duration.minutes(1)),
-            threshold=OLDEST_MESSAGE_ALARM.to_seconds(),
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-            evaluation_periods=3,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-        )
+        for name, queue, meaning in (
+            ("Delivery", self.delivery, "First attempts are waiting: deliver is throttled, failing or too few"),
+            ("Jobs", self.jobs, "Background jobs are waiting: jobs is throttled, failing or too few"),
+        ):
+            cloudwatch.Alarm(
+                self,
+                f"{name}AgeAlarm",
+                alarm_description=meaning,
+                metric=queue.metric_approximate_age_of_oldest_message(period=cdk.Duration.minutes(1)),
+                threshold=OLDEST_MESSAGE_ALARM.to_seconds(),
+                comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+                evaluation_periods=3,
+                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            )

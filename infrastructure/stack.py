@@ -69,6 +69,7 @@ class HooklineStack(cdk.Stack):
             | {"ADMIN_KEY_SECRET_ARN": self.storage.admin_key.secret_arn},
             api_environment=self.database.through_proxy()
             | self.queues.environment()
+            | self.queues.jobs_environment()
             | {"KMS_KEY_ID": self.storage.key.key_arn}
             | _egress(platform.stage),
         )
@@ -84,7 +85,8 @@ class HooklineStack(cdk.Stack):
             deliver_environment=on_proxy_and_queues
             | {"KMS_KEY_ID": self.storage.key.key_arn}
             | _egress(platform.stage),
-            dispatch_environment=on_proxy_and_queues,
+            jobs_environment=on_proxy_and_queues | self.queues.jobs_environment(),
+            dispatch_environment=on_proxy_and_queues | self.queues.jobs_environment(),
             maintain_environment=self.database.on_instance(user=database.MAINTAIN_USER),
         )
 
@@ -93,21 +95,25 @@ class HooklineStack(cdk.Stack):
             self.api.authorizer,
             self.api.api,
             self.workers.deliver,
+            self.workers.jobs,
             self.workers.dispatch,
             self.workers.maintain,
         ):
             self.migration.runs_before(function)
 
     def _grant_database(self) -> None:
-        for function in (self.api.authorizer, self.api.api, self.workers.deliver, self.workers.dispatch):
+        workers = (self.workers.deliver, self.workers.jobs, self.workers.dispatch)
+        for function in (self.api.authorizer, self.api.api, *workers):
             self.database.proxy.grant_connect(function, database.APP_USER)
         self.database.instance.grant_connect(self.workers.maintain, database.MAINTAIN_USER)
         self.database.admin_secret.grant_read(self.migration.migrate)
 
     def _grant_queues(self) -> None:
-        for function in (self.api.api, self.workers.deliver, self.workers.dispatch):
+        for function in (self.api.api, self.workers.deliver, self.workers.jobs, self.workers.dispatch):
             for queue in (self.queues.delivery, self.queues.retry):
                 queue.grant(function, "sqs:SendMessage")
+        for function in (self.api.api, self.workers.jobs, self.workers.dispatch):
+            self.queues.jobs.grant(function, "sqs:SendMessage")
 
     def _grant_secrets(self) -> None:
         self.storage.admin_key.grant_read(self.api.authorizer)
@@ -121,8 +127,10 @@ class HooklineStack(cdk.Stack):
             "NatAddresses": cdk.Fn.join(",", [address.ref for address in self.network.nat_addresses]),
             "DeliveryQueueUrl": self.queues.delivery.queue_url,
             "RetryQueueUrl": self.queues.retry.queue_url,
+            "JobsQueueUrl": self.queues.jobs.queue_url,
             "DeliveryDlqArn": self.queues.delivery_dlq.queue_arn,
             "RetryDlqArn": self.queues.retry_dlq.queue_arn,
+            "JobsDlqArn": self.queues.jobs_dlq.queue_arn,
         }
         for name, value in values.items():
             cdk.CfnOutput(self, name, value=value)

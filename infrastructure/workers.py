@@ -8,13 +8,13 @@ from constructs import Construct
 
 from infrastructure.function import Function, Platform
 from infrastructure.network import Network
-from infrastructure.queues import DELIVER_TIMEOUT, Queues
+from infrastructure.queues import DELIVER_TIMEOUT, JOBS_TIMEOUT, Queues
 
 BATCH_SIZE = 10  # messages of up to 100 deliveries each: SQS's most without a batching window
 
 
 class Workers(Construct):
-    """deliver on both queues, dispatch and maintain on schedules."""
+    """deliver on both queues to endpoints, jobs on its own, dispatch and maintain on schedules."""
 
     def __init__(
         self,
@@ -25,13 +25,16 @@ class Workers(Construct):
         network: Network,
         queues: Queues,
         deliver_environment: dict[str, str],
+        jobs_environment: dict[str, str],
         dispatch_environment: dict[str, str],
         maintain_environment: dict[str, str],
     ) -> None:
         super().__init__(scope, construct_id)
         self.deliver = self._deliver(platform, network, deliver_environment)
-        self._consume(queues.delivery, platform.stage.delivery_concurrency)
-        self._consume(queues.retry, platform.stage.retry_concurrency)
+        self._consume(self.deliver, queues.delivery, platform.stage.delivery_concurrency)
+        self._consume(self.deliver, queues.retry, platform.stage.retry_concurrency)
+        self.jobs = self._jobs(platform, network, jobs_environment)
+        self._consume(self.jobs, queues.jobs, platform.stage.job_concurrency, batch_size=1)
         self.dispatch = self._dispatch(platform, network, dispatch_environment)
         self.maintain = self._maintain(platform, network, maintain_environment)
 
@@ -49,12 +52,28 @@ class Workers(Construct):
             recursive_loop=lambda_.RecursiveLoop.ALLOW,
         )
 
-    def _consume(self, queue: sqs.Queue, concurrency: int) -> None:
-        self.deliver.add_event_source(
+    def _jobs(self, platform: Platform, network: Network, environment: dict[str, str]) -> Function:
+        return Function(
+            self,
+            name="jobs",
+            platform=platform,
+            placement=network.functions,
+            environment=environment,
+            memory_mib=512,  # the work is Postgres's
+            timeout=JOBS_TIMEOUT,
+            # Each batch of a job sends the message for the next. The row counts them; Lambda's own count
+            # would stop every job of more than 16.
+            recursive_loop=lambda_.RecursiveLoop.ALLOW,
+        )
+
+    def _consume(
+        self, function: Function, queue: sqs.Queue, concurrency: int, *, batch_size: int = BATCH_SIZE
+    ) -> None:
+        function.add_event_source(
             event_sources.SqsEventSource(
                 queue,
-                batch_size=BATCH_SIZE,
-                max_batching_window=cdk.Duration.seconds(0),  # fan-out is packed already
+                batch_size=batch_size,
+                max_batching_window=cdk.Duration.seconds(0),  # what is sent together is packed already
                 report_batch_item_failures=True,
                 max_concurrency=concurrency,
             )

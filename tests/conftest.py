@@ -97,13 +97,14 @@ def aws(monkeypatch: pytest.MonkeyPatch, sqs_endpoint: str) -> Iterator[dict[str
         monkeypatch.setenv(name, value)
     sqs = boto3.client("sqs", endpoint_url=sqs_endpoint)
     queues = {
-        name: sqs.create_queue(QueueName=f"{name}-{uuid4().hex}")["QueueUrl"] for name in ("delivery", "retry")
+        name: sqs.create_queue(QueueName=f"{name}-{uuid4().hex}")["QueueUrl"] for name in ("delivery", "retry", "jobs")
     }
     with mock_aws():
         made = {
             "KMS_KEY_ID": boto3.client("kms").create_key()["KeyMetadata"]["Arn"],
             "DELIVERY_QUEUE_URL": queues["delivery"],
             "RETRY_QUEUE_URL": queues["retry"],
+            "JOBS_QUEUE_URL": queues["jobs"],
             "ADMIN_KEY_SECRET_ARN": boto3.client("secretsmanager").create_secret(
                 Name="admin-key", SecretString="the-admin-key"
             )["ARN"],

@@ -15,6 +15,7 @@ from typing import Any
 import certifi
 import pycurl
 
+from functions.domain import allowlist
 from functions.domain.outcome import Failure
 
 IN_FLIGHT = 256  # sockets at once; a Lambda has 1,024 file descriptors
@@ -40,17 +41,24 @@ FAILURES = {
     pycurl.E_UNSUPPORTED_PROTOCOL: NOT_HTTP,
 }
 REFUSED = Failure("address_refused", "the host resolves to an address that deliveries may not connect to")
+NOT_ALLOWED = Failure(
+    "address_not_in_allowlist", "the host resolves to an address that is not in the webhook's ip_allowlist"
+)
 
 
 @dataclass(frozen=True)
 class Request:
-    """One POST. `reference` is the caller's own; `timeout_ms` is for everything, name look-up included."""
+    """One POST. `reference` is the caller's own; `timeout_ms` is for everything, name look-up included.
+
+    Where `allowed` names networks, the address connected to is in one of them.
+    """
 
     reference: Any
     url: str
     headers: dict[str, str]
     body: bytes
     timeout_ms: int
+    allowed: tuple[allowlist.Network, ...] = ()
 
 
 @dataclass
@@ -104,15 +112,18 @@ class _Transfer:
         self.sent_at = datetime.now(UTC)
         self.body = bytearray()
         self.headers: dict[str, str] = {}
-        self.refused = False
+        self.refused: Failure | None = None
         self._may_connect = may_connect
 
     def open_socket(self, _purpose: int, address: Any) -> Any:
         family, kind, protocol, peer = address
         if not self._may_connect(peer[0], peer[1]):
-            self.refused = True
-            return pycurl.SOCKET_BAD
-        return socket.socket(family, kind, protocol)
+            self.refused = REFUSED
+        elif self.request.allowed and not allowlist.contains(self.request.allowed, peer[0]):
+            self.refused = NOT_ALLOWED
+        else:
+            return socket.socket(family, kind, protocol)
+        return pycurl.SOCKET_BAD
 
     def on_body(self, data: bytes) -> int | None:
         room = READ_CAP_BYTES - len(self.body)
@@ -173,7 +184,7 @@ def _failure(transfer: _Transfer, code: int | None) -> Failure | None:
     if code is None or (code == pycurl.E_WRITE_ERROR and len(transfer.body) >= READ_CAP_BYTES):
         return None
     if transfer.refused and code == pycurl.E_COULDNT_CONNECT:
-        return REFUSED
+        return transfer.refused
     return FAILURES.get(code, Failure(UNSPECIFIC.code, f"{UNSPECIFIC.message} (libcurl {code})"))
 
 
@@ -190,6 +201,10 @@ def _easy(transfer: _Transfer) -> Any:
     easy.setopt(pycurl.OPENSOCKETFUNCTION, transfer.open_socket)
     easy.setopt(pycurl.WRITEFUNCTION, transfer.on_body)
     easy.setopt(pycurl.HEADERFUNCTION, transfer.on_header)
+    # A connection kept alive was checked for whoever opened it: one with networks of its own opens its own, and
+    # leaves none behind. Set either way, since handles are used again.
+    easy.setopt(pycurl.FRESH_CONNECT, bool(request.allowed))
+    easy.setopt(pycurl.FORBID_REUSE, bool(request.allowed))
     return easy
 
 

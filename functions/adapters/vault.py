@@ -1,7 +1,8 @@
 """Secrets at rest: envelope encryption by a KMS data key per project.
 
-AES-256-GCM with the project and webhook ids as associated data, so a ciphertext copied to another row does not
-decrypt. Plain data keys are kept in the process for a while: a KMS call costs a round trip and money.
+AES-256-GCM, with what the secret belongs to and what it is for as associated data: a ciphertext copied to another
+row or column does not decrypt. KMS is asked in `cipher` alone, so that all else may be done in a transaction (B5);
+plain data keys are kept in the process for a while, since a KMS call costs a round trip and money.
 """
 
 import os
@@ -28,7 +29,7 @@ NONCE_BYTES = 12  # NIST SP 800-38D, 5.2.1.1
 
 
 class UnreadableSecretError(Exception):
-    """The stored secret is not this webhook's, or was changed."""
+    """What is stored is not this secret, or was changed."""
 
 
 class KmsUnavailableError(Exception):
@@ -48,33 +49,43 @@ def new_data_key(project_id: str) -> bytes:
     return made["CiphertextBlob"]
 
 
-def encrypt(data_key: bytes, project_id: str, webhook_id: str, secret: bytes) -> bytes:
-    """Nonce and ciphertext of one secret. Raises KmsUnavailableError."""
-    nonce = os.urandom(NONCE_BYTES)
-    return nonce + _cipher(data_key, project_id).encrypt(nonce, secret, _bound_to(project_id, webhook_id))
+def cipher(data_key: bytes, project_id: str) -> AESGCM:
+    """What encrypts and decrypts the project's secrets. In no transaction: may ask KMS.
+
+    Raises KmsUnavailableError.
+    """
+    until, kept = _plain_keys.get(data_key, (0.0, None))
+    if kept is None or until < time.monotonic():
+        context, key_id = {"project_id": project_id}, settings().kms_key_id
+        answer = _ask(lambda: _kms().decrypt(CiphertextBlob=data_key, KeyId=key_id, EncryptionContext=context))
+        kept = AESGCM(answer["Plaintext"])
+        _plain_keys[data_key] = (time.monotonic() + KEY_SECONDS, kept)
+    return kept
 
 
-def decrypt(data_key: bytes, project_id: str, webhook_id: str, stored: bytes) -> bytes:
-    """The secret. Raises KmsUnavailableError or UnreadableSecretError."""
-    nonce, ciphertext = stored[:NONCE_BYTES], stored[NONCE_BYTES:]
-    try:
-        return _cipher(data_key, project_id).decrypt(nonce, ciphertext, _bound_to(project_id, webhook_id))
-    except InvalidTag:
-        raise UnreadableSecretError(f"the secret of webhook {webhook_id} does not decrypt") from None
-
-
-def _bound_to(project_id: str, webhook_id: str) -> bytes:
+def signing_secret_of(project_id: str, webhook_id: str) -> bytes:
+    """What a webhook's signing secrets are bound to."""
     return f"{project_id}/{webhook_id}".encode()
 
 
-def _cipher(data_key: bytes, project_id: str) -> AESGCM:
-    until, cipher = _plain_keys.get(data_key, (0.0, None))
-    if cipher is None or until < time.monotonic():
-        context, key_id = {"project_id": project_id}, settings().kms_key_id
-        answer = _ask(lambda: _kms().decrypt(CiphertextBlob=data_key, KeyId=key_id, EncryptionContext=context))
-        cipher = AESGCM(answer["Plaintext"])
-        _plain_keys[data_key] = (time.monotonic() + KEY_SECONDS, cipher)
-    return cipher
+def credentials_of(project_id: str, webhook_id: str) -> bytes:
+    """What a webhook's credentials to its endpoint are bound to."""
+    return f"{project_id}/{webhook_id}/credentials".encode()
+
+
+def encrypt(key: AESGCM, bound_to: bytes, secret: bytes) -> bytes:
+    """Nonce and ciphertext of one secret."""
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + key.encrypt(nonce, secret, bound_to)
+
+
+def decrypt(key: AESGCM, bound_to: bytes, stored: bytes) -> bytes:
+    """The secret. Raises UnreadableSecretError."""
+    nonce, ciphertext = stored[:NONCE_BYTES], stored[NONCE_BYTES:]
+    try:
+        return key.decrypt(nonce, ciphertext, bound_to)
+    except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce
+        raise UnreadableSecretError(f"the secret of {bound_to.decode()} does not decrypt") from None
 
 
 def _ask(call: Callable[[], Answer]) -> Answer:

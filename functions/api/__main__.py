@@ -4,6 +4,7 @@ import json
 import sys
 
 from functions.api.app import app
+from functions.api.document import written
 
-json.dump(json.loads(app.get_openapi_json_schema()), sys.stdout, indent=2)
+json.dump(json.loads(written(app)), sys.stdout, indent=2, ensure_ascii=False)
 sys.stdout.write("\n")

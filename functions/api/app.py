@@ -7,10 +7,11 @@ from sqlalchemy.exc import DBAPIError
 
 from functions.adapters.database import is_transient, sqlstate
 from functions.adapters.vault import KmsUnavailableError
-from functions.api import rendering
+from functions.api import methods, rendering
 from functions.api.caller import request_id
 from functions.api.document import describe
 from functions.api.routes import (
+    api_keys,
     applications,
     audit_log,
     dead_letters,
@@ -21,6 +22,7 @@ from functions.api.routes import (
     levers,
     meta,
     projects,
+    secrets,
     subscriptions,
     webhooks,
 )
@@ -32,7 +34,19 @@ SEND_AGAIN = "the database cannot be reached; send the same again, under the sam
 
 app = APIGatewayHttpResolver(enable_validation=True, json_body_deserializer=payload.parse)
 ROUTES = (
-    *(projects, applications, event_types, webhooks, subscriptions, levers, events, deliveries, dead_letters),
+    *(
+        projects,
+        api_keys,
+        applications,
+        event_types,
+        webhooks,
+        secrets,
+        subscriptions,
+        levers,
+        events,
+        deliveries,
+        dead_letters,
+    ),
     *(jobs, audit_log, meta),
 )
 for module in ROUTES:
@@ -52,7 +66,10 @@ def on_api_error(error: ApiError) -> Response[str]:
 
 @app.exception_handler(NotFoundError)
 def on_unknown_route(_error: NotFoundError) -> Response[str]:
-    http = app.current_event.raw_event["requestContext"]["http"]
+    event = app.current_event.raw_event
+    if known := methods.allowed(app, app.current_event.path):
+        return methods.refusal(event, known)
+    http = event["requestContext"]["http"]
     return _answer(NotFound(f"there is no operation {http['method']} {http['path']}; see /docs"))
 
 

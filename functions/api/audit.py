@@ -12,9 +12,10 @@ Level = Literal["info", "warning"]
 WRITE = text("""
 INSERT INTO webhook.audit_log (project_id, application_id, event, level, actor_type, actor_id, resource_type,
   resource_id, before, after, correlation_id, request_id, source_ip)
-VALUES (CAST(:project_id AS uuid), CAST(:application_id AS uuid), :event, :level, :actor_type,
-  CAST(:actor_id AS uuid), :resource_type, :resource_id, CAST(:before AS jsonb), CAST(:after AS jsonb),
-  :correlation_id, :request_id, CAST(:source_ip AS inet))
+SELECT CAST(:project_id AS uuid), CAST(:application_id AS uuid), :event, :level, :actor_type,
+  CAST(:actor_id AS uuid), :resource_type, id, before, after, :correlation_id, :request_id,
+  CAST(:source_ip AS inet)
+FROM jsonb_to_recordset(CAST(:resources AS jsonb)) AS r (id text, before jsonb, after jsonb)
 """)
 
 
@@ -36,6 +37,33 @@ def record(
     `project_id` is for the admin key, which has none of its own; `application_id` is what the resource is bound
     to. `warning` is for what takes something away, shows a secret or sends again.
     """
+    resource = {"id": resource_id, "before": before, "after": after}
+    _write(connection, caller, event, [resource], level, project_id, application_id)
+
+
+def record_each(
+    connection: Connection,
+    caller: Caller,
+    event: str,
+    gone: list[dict[str, Any]],
+    *,
+    project_id: str = "",
+    application_id: str | None = None,
+) -> None:
+    """The same `event` for each of what went along with something else: `gone` is what each was, with its id."""
+    resources = [{"id": one["id"], "before": one} for one in gone]
+    _write(connection, caller, event, resources, "warning", project_id, application_id)
+
+
+def _write(
+    connection: Connection,
+    caller: Caller,
+    event: str,
+    resources: list[dict[str, Any]],
+    level: Level,
+    project_id: str,
+    application_id: str | None,
+) -> None:
     parameters = {
         "project_id": project_id or caller.project_id,
         "application_id": caller.application_id or application_id,
@@ -44,9 +72,7 @@ def record(
         "actor_type": "admin" if caller.admin else "api_key",
         "actor_id": caller.key_id or None,
         "resource_type": event.partition(".")[0],
-        "resource_id": resource_id,
-        "before": None if before is None else to_json(before),
-        "after": None if after is None else to_json(after),
+        "resources": to_json(resources),
         "correlation_id": caller.correlation_id,
         "request_id": caller.request_id,
         "source_ip": caller.source_ip or None,

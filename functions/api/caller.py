@@ -2,7 +2,7 @@
 
 import base64
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from functions.domain.api_keys import Scope, permits
@@ -45,6 +45,10 @@ class Caller:
     def owner_id(self) -> str:
         """Whose idempotency keys it uses: an application's keys never meet the answers of another's."""
         return self.application_id or self.project_id or ADMIN_OWNER
+
+    def within(self, project_id: str) -> "Caller":
+        """The admin key's caller, for queries and the audit log of one project."""
+        return replace(self, project_id=project_id)
 
 
 def caller_of(event: dict[str, Any]) -> Caller:

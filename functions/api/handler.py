@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from functions.api import rendering
+from functions.api import methods, rendering
 from functions.api.app import app
 from functions.api.caller import CORRELATION_HEADER, body_text, caller_of, correlation_id, request_id
 from functions.errors import ApiError
@@ -17,7 +17,10 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """One HTTP request, payload format 2.0."""
     logger.set_correlation_id(correlation_id(event))
     logger.append_keys(request_id=request_id(event))
-    answered = _admitted(event, context)
+    if methods.is_head(event):
+        answered = {**_admitted(methods.as_get(event), context), "body": "", "isBase64Encoded": False}
+    else:
+        answered = _admitted(event, context)
     answered.setdefault("headers", {})[CORRELATION_HEADER] = correlation_id(event)
     return answered
 
@@ -27,8 +30,11 @@ def _admitted(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]
     try:
         if event["rawPath"].startswith("/v1/"):
             caller_of(event)
-        event = {**event, "body": body_text(event), "isBase64Encoded": False}
+        read = event["requestContext"]["http"]["method"] in methods.WITH_BODY
+        event = {**event, "body": body_text(event) if read else "", "isBase64Encoded": False}
     except ApiError as error:
         body = rendering.error_body(error, request_id(event))
         return {"statusCode": error.status, "headers": {"Content-Type": rendering.JSON}, "body": body}
+    if methods.is_refused(app, event):
+        return rendering.result(methods.refusal(event, methods.allowed(app, event["rawPath"])))
     return app.resolve(event, context)

@@ -21,6 +21,12 @@ def answer(status: int, body: Any, *, version: int | None = None) -> Response[st
     return Response(status, JSON, body if isinstance(body, str) else to_json(body), headers=headers)
 
 
+def result(response: Response[str]) -> dict[str, Any]:
+    """What the function returns for an answer that no route gave."""
+    headers = {**response.headers, **({"Content-Type": JSON} if response.body else {})}
+    return {"statusCode": response.status_code, "headers": headers, "body": response.body}
+
+
 def no_content() -> Response[str]:
     return Response(204, body="")
 

@@ -7,25 +7,39 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from functions.adapters.database import transaction
+from functions.domain import allowlist, retry
+from functions.domain.allowlist import Network
+from functions.domain.outcome import Budget
+from functions.domain.retry import Strategy
+from functions.domain.signing import Algorithm
+from functions.telemetry import logger
 
 
 @dataclass(frozen=True)
 class Event:
     id: str
     type: str
-    data: str  # as Postgres renders it: these very bytes are signed and sent
+    data: str | None  # as Postgres renders it: these very bytes are signed and sent; None once it was expunged
     correlation_id: str
 
 
 @dataclass(frozen=True)
 class Webhook:
+    """What encrypted is, is so in hex."""
+
     id: str
     project_id: str
     url: str
     timeout_seconds: int
-    signing_secret: str  # encrypted, hex
-    data_key: str  # encrypted, hex
+    max_attempts: int
+    status: str
     deleted: bool
+    data_key: str  # encrypted
+    secrets: tuple[tuple[Algorithm, str], ...]  # encrypted; its own first, then those rotated out that still sign
+    headers: dict[str, str | None]  # None: the value is among the credentials
+    credentials: str | None  # encrypted
+    allowed: tuple[Network, ...]  # empty: anywhere
+    retry_strategy: Strategy
 
 
 @dataclass(frozen=True)
@@ -38,6 +52,11 @@ class Claim:
     max_attempts: int
     event: Event
     webhook: Webhook
+
+    @property
+    def budget(self) -> Budget:
+        webhook = self.webhook
+        return Budget(self.attempt, self.max_attempts, webhook.max_attempts, webhook.retry_strategy)
 
 
 # `= ANY (:ids)` stands beside the join so that partitions are pruned when the statement is planned, not probed one
@@ -59,12 +78,17 @@ CONTENTS = text("""
 SELECT json_build_object(
   'events', (SELECT json_agg(json_build_array(id, type, data::text, correlation_id))
     FROM webhook.webhook_events WHERE id = ANY (CAST(:events AS uuid[]))),
-  'webhooks', (SELECT json_agg(json_build_array(w.id, w.project_id, w.url, w.timeout_seconds,
-      encode(w.signing_secret, 'hex'), encode(p.data_key, 'hex'), w.deleted_at IS NOT NULL))
+  'webhooks', (SELECT json_agg(json_build_array(w.id, w.project_id, w.url, w.timeout_seconds, w.max_attempts,
+      w.status, w.deleted_at IS NOT NULL, encode(p.data_key, 'hex'), w.signing_algorithm,
+      encode(w.signing_secret, 'hex'), (
+        SELECT json_agg(json_build_array(e.algorithm, encode(e.secret, 'hex')) ORDER BY e.id DESC)
+        FROM webhook.webhook_expiring_secrets e WHERE e.webhook_id = w.id AND e.expires_at > now()),
+      w.headers, encode(w.credentials, 'hex'), w.ip_allowlist, w.retry_strategy))
     FROM webhook.webhooks w JOIN webhook.projects p ON p.id = w.project_id
     WHERE w.id = ANY (CAST(:webhooks AS uuid[])))
 )::text
 """)
+AS_THEY_COME = ("id", "project_id", "url", "timeout_seconds", "max_attempts", "status", "deleted", "data_key")
 
 
 def claim(tokens: dict[str, int], lease_ms: int) -> list[Claim]:
@@ -83,8 +107,30 @@ def _with_contents(connection: Connection, rows: list[list[Any]]) -> list[Claim]
     wanted = {"events": list({row[4] for row in rows}), "webhooks": list({row[5] for row in rows})}
     found = json.loads(connection.execute(CONTENTS, wanted).scalar_one())
     events = {row[0]: Event(*row) for row in found["events"]}
-    webhooks = {row[0]: Webhook(*row) for row in found["webhooks"]}
+    webhooks = {row[0]: _webhook(row) for row in found["webhooks"]}
     return [
         Claim(id, token, attempt, max_attempts, events[event_id], webhooks[webhook_id])
         for id, token, attempt, max_attempts, event_id, webhook_id in rows
     ]
+
+
+def _webhook(row: list[Any]) -> Webhook:
+    own: dict[str, Any] = dict(zip(AS_THEY_COME, row, strict=False))
+    algorithm, secret, expiring, headers, credentials, networks, strategy = row[len(AS_THEY_COME) :]
+    return Webhook(
+        **own,
+        secrets=((algorithm, secret), *(expiring or ())),
+        headers=headers,
+        credentials=credentials,
+        allowed=allowlist.networks(networks or ()),
+        retry_strategy=_strategy(row[0], strategy),
+    )
+
+
+def _strategy(webhook_id: str, stored: object) -> Strategy:
+    """One that this code does not know must not keep the rest of a batch back: its webhook gets the default."""
+    try:
+        return retry.complete(stored)
+    except ValueError as error:
+        logger.error("retry strategy not usable", webhook_id=webhook_id, error=str(error))
+        return retry.DEFAULT

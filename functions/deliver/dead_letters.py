@@ -32,7 +32,8 @@ class Judged:
 
 
 # First receive of the message: it is remembered and dies. Its later receives: it still dies. Another message id
-# with the right token: redriven. The delivery keeps its attempts and gets its webhook's budget once more.
+# with the right token: redriven. The delivery keeps its attempts and gets its webhook's budget once more, as
+# far as a smallint counts.
 JUDGE = text("""
 WITH letter AS MATERIALIZED (
   SELECT l.*, coalesce(l.queue_message_id, :message_id) = :message_id AS dying
@@ -49,8 +50,8 @@ WITH letter AS MATERIALIZED (
   FROM letter WHERE l.id = letter.id AND NOT letter.dying
 ), reopened AS (
   UPDATE webhook.webhook_deliveries d
-  SET status = 'pending', token = d.token + 1, max_attempts = d.attempts + w.max_attempts,
-      scheduled_at = now(), sweep_at = now() + interval '90 s'
+  SET status = 'pending', token = d.token + 1, scheduled_at = now(), sweep_at = now() + interval '90 s',
+      failed_at = NULL, max_attempts = least(CAST(d.attempts AS integer) + w.max_attempts, 32767)
   FROM letter JOIN webhook.webhooks w ON w.id = letter.webhook_id
   WHERE d.id = letter.delivery_id AND d.status = 'failed' AND NOT letter.dying
   RETURNING d.id, d.token, d.project_id

@@ -12,7 +12,8 @@ from functions.deliver import dead_letters
 from functions.deliver.claims import claim
 from functions.deliver.dead_letters import Fate
 from functions.deliver.outbound import Outbound
-from functions.deliver.records import Follow, abandon, record, rows_of
+from functions.deliver.records import Follow, record, rows_of
+from functions.deliver.unsent import set_aside
 from functions.domain import messages
 from functions.domain.egress import may_connect
 from functions.settings import settings
@@ -79,9 +80,7 @@ class Batch:
 
 def _deliver(tokens: dict[str, int], context: "LambdaContext") -> None:
     claims = again(lambda: claim(tokens, context.get_remaining_time_in_millis() + LEASE_MARGIN_MS))
-    if gone := [claimed for claimed in claims if claimed.webhook.deleted]:
-        abandon(gone)
-    outbound = Outbound([claimed for claimed in claims if not claimed.webhook.deleted], context)
+    outbound = Outbound(set_aside(claims), context)
     done: list[Response] = []
     since = time.monotonic()
     for response in send(outbound.requests(), may_connect=may_connect):

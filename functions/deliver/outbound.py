@@ -7,11 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from functions.adapters import vault
 from functions.adapters.sender import Request, Response
-from functions.deliver.claims import Claim, Webhook
-from functions.deliver.records import release
+from functions.deliver.claims import Claim
+from functions.deliver.opened import opened
 from functions.deliver.requests import request
+from functions.deliver.unsent import release
 from functions.telemetry import logger
 
 if TYPE_CHECKING:
@@ -28,28 +28,28 @@ class Outbound:
 
     def __init__(self, claims: list[Claim], context: "LambdaContext") -> None:
         # All keys before the first request: while KMS is asked, nothing that is under way would be looked after.
-        self._keys = {one.webhook.id: _signing_key(one.webhook) for one in _one_each(claims)}
+        self._opened = {one.webhook.id: opened(one.webhook) for one in _one_each(claims)}
         self._context = context
         self._waiting: dict[str, deque[Claim]] = {}
         self._under_way: Counter[str] = Counter()
         self._late: list[Claim] = []
-        self._unreadable = [claimed for claimed in claims if self._keys[claimed.webhook.id] is None]
+        self._unreadable = [claimed for claimed in claims if self._opened[claimed.webhook.id] is None]
         for claimed in claims:
-            if self._keys[claimed.webhook.id] is not None:
+            if self._opened[claimed.webhook.id] is not None:
                 self._waiting.setdefault(_host(claimed), deque()).append(claimed)
 
     def requests(self) -> Iterator[Request | None]:
         """The next request; None while every one that is left waits for its host."""
         while self._waiting:
             claimed = self._next()
-            key = self._keys[claimed.webhook.id] if claimed else None
-            if claimed is None or key is None:
+            webhook = self._opened[claimed.webhook.id] if claimed else None
+            if claimed is None or webhook is None:
                 yield None
             elif self._too_late_for(claimed):
                 self._late.append(claimed)
             else:
                 self._under_way[_host(claimed)] += 1
-                yield request(claimed, key, int(time.time()))
+                yield request(claimed, webhook, int(time.time()))
 
     def done(self, response: Response) -> None:
         """Make room at the host that answered."""
@@ -85,13 +85,3 @@ def _host(claimed: Claim) -> str:
 def _one_each(claims: list[Claim]) -> Iterable[Claim]:
     """One claim of each webhook."""
     return {claimed.webhook.id: claimed for claimed in claims}.values()
-
-
-def _signing_key(webhook: Webhook) -> bytes | None:
-    """None when KMS is away or the secret is not readable: no attempt is used up, and no other project waits."""
-    data_key, stored = bytes.fromhex(webhook.data_key), bytes.fromhex(webhook.signing_secret)
-    try:
-        return vault.decrypt(data_key, webhook.project_id, webhook.id, stored)
-    except (vault.KmsUnavailableError, vault.UnreadableSecretError) as error:
-        logger.error("signing secret not readable", webhook_id=webhook.id, error=str(error))
-        return None

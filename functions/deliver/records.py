@@ -11,7 +11,8 @@ from sqlalchemy.exc import DBAPIError
 
 from functions.adapters.database import again, is_transient, transaction
 from functions.adapters.sender import Response
-from functions.deliver.claims import Claim
+from functions.deliver.claims import Claim, Webhook
+from functions.domain.headers import masked
 from functions.domain.ids import uuid7
 from functions.domain.outcome import Failure, Outcome, State, decide
 from functions.telemetry import logger
@@ -48,7 +49,8 @@ class Recorded:
 
 
 # `now()` is the database's clock throughout; a function's own clock only dates its attempts. Rows whose token
-# moved on (the lease ended and another took over) change nothing, but the attempt was made and is kept.
+# moved on (the lease ended and another took over) change nothing, but the attempt was made and is kept. A test
+# event that failed has told what it was asked: nobody is to look after it, so it leaves no dead letter.
 RECORD = text("""
 WITH r AS MATERIALIZED (
   SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x (
@@ -64,10 +66,11 @@ WITH r AS MATERIALIZED (
       scheduled_at = CASE WHEN r.state = 'pending' THEN now() + r.delay_ms * interval '1 ms' END,
       sweep_at = CASE WHEN r.state = 'pending' THEN now() + r.delay_ms * interval '1 ms'
         + CASE WHEN r.near THEN CAST(:outbox AS integer) * interval '1 s' ELSE interval '0' END END,
-      delivered_at = CASE WHEN r.state = 'delivered' THEN now() END
+      delivered_at = CASE WHEN r.state = 'delivered' THEN now() END,
+      failed_at = CASE WHEN r.state = 'failed' THEN now() END
   FROM r WHERE d.id = ANY (CAST(:ids AS uuid[])) AND d.id = r.id AND d.token = r.token
   RETURNING d.id, d.project_id, d.webhook_id, d.event_id, d.token, r.state, r.attempt, r.near, r.delay_ms,
-    r.error_code, r.error_message, r.response_status, r.sent_at
+    r.error_code, r.error_message, r.response_status, r.sent_at, d.application_id, d.event_type
 ), attempts AS (
   INSERT INTO webhook.webhook_delivery_attempts (id, project_id, delivery_id, attempt_number, request_url,
     request_headers, request_sent_at, response_status, response_headers, response_body, response_time_ms,
@@ -76,11 +79,11 @@ WITH r AS MATERIALIZED (
     response_headers, response_body, response_time_ms, remote_address, error_code, error_message FROM r
   ON CONFLICT (id) DO NOTHING
 ), dead AS (
-  INSERT INTO webhook.webhook_dlq (project_id, webhook_id, event_id, delivery_id, reason, attempts,
-    last_error_code, last_error_message, last_response_status, sweep_at)
-  SELECT project_id, webhook_id, event_id, id, 'attempts_exhausted', attempt,
+  INSERT INTO webhook.webhook_dlq (project_id, application_id, webhook_id, event_id, event_type, delivery_id,
+    reason, attempts, last_error_code, last_error_message, last_response_status, sweep_at)
+  SELECT project_id, application_id, webhook_id, event_id, event_type, id, 'attempts_exhausted', attempt,
     error_code, error_message, response_status, now() + CAST(:outbox AS integer) * interval '1 s'
-  FROM recorded WHERE state = 'failed'
+  FROM recorded WHERE state = 'failed' AND event_type <> 'hookline.test'
   RETURNING id, token, project_id
 ), outcome AS (
   SELECT webhook_id, max(sent_at) FILTER (WHERE state = 'delivered') AS success_at,
@@ -107,24 +110,6 @@ SELECT json_build_object(
     FROM recorded WHERE near),
   'dead', (SELECT json_agg(json_build_array(id, token, project_id)) FROM dead)
 )::text
-""")
-
-# Claims that were not sent go back as they were: no attempt is used up, dispatch finds them.
-RELEASE = text("""
-UPDATE webhook.webhook_deliveries d
-SET status = 'pending', token = d.token + 1, lease_expires_at = NULL,
-    sweep_at = now() + CAST(:after_ms AS integer) * interval '1 ms'
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (id uuid, token integer)
-WHERE d.id = ANY (CAST(:ids AS uuid[])) AND d.id = r.id AND d.token = r.token
-""")
-
-# A webhook that was deleted gets nothing any more; what was still under way to it ends here.
-ABANDON = text("""
-UPDATE webhook.webhook_deliveries d
-SET status = 'failed', token = d.token + 1, lease_expires_at = NULL, sweep_at = NULL, scheduled_at = NULL,
-    last_error_code = 'webhook_deleted', last_error_message = 'the webhook was deleted'
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (id uuid, token integer)
-WHERE d.id = ANY (CAST(:ids AS uuid[])) AND d.id = r.id AND d.token = r.token
 """)
 
 
@@ -162,28 +147,10 @@ def _write(rows: list[dict[str, Any]]) -> Recorded:
     )
 
 
-def release(claims: list[Claim], after: timedelta) -> None:
-    """Give claims back unsent, to be looked at again `after` from now."""
-    with transaction() as connection:
-        connection.execute(RELEASE, {**_tokens(claims), "after_ms": int(after.total_seconds() * 1000)})
-
-
-def abandon(claims: list[Claim]) -> None:
-    """End deliveries whose webhook was deleted."""
-    with transaction() as connection:
-        connection.execute(ABANDON, _tokens(claims))
-
-
-def _tokens(claims: list[Claim]) -> dict[str, Any]:
-    rows = [{"id": claim.id, "token": claim.token} for claim in claims]
-    return {"rows": json.dumps(rows), "ids": [claim.id for claim in claims]}
-
-
 def _row(response: Response) -> dict[str, Any]:
     claim: Claim = response.request.reference
     outcome = decide(
-        attempt=claim.attempt,
-        max_attempts=claim.max_attempts,
+        claim.budget,
         status=response.status,
         failure=response.failure,
         chance=random.random(),  # noqa: S311 - jitter is no secret
@@ -196,7 +163,7 @@ def _row(response: Response) -> dict[str, Any]:
         "attempt": claim.attempt,
         **_state(outcome),
         "request_url": response.request.url,
-        "request_headers": response.request.headers,
+        "request_headers": _sent(response),
         "sent_at": response.sent_at.isoformat(),
         "response_status": response.status,
         "response_headers": _headers(response.headers),
@@ -205,6 +172,14 @@ def _row(response: Response) -> dict[str, Any]:
         "remote_address": response.remote_address,
         **_error(outcome.failure),
     }
+
+
+def _sent(response: Response) -> dict[str, str]:
+    """The request's headers without the webhook's credentials."""
+    webhook: Webhook = response.request.reference.webhook
+    if webhook.credentials is None:
+        return response.request.headers
+    return masked(response.request.headers, (name for name, value in webhook.headers.items() if value is None))
 
 
 def _state(outcome: Outcome) -> dict[str, Any]:

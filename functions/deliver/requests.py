@@ -3,21 +3,23 @@
 from functions import VERSION
 from functions.adapters.sender import Request
 from functions.deliver.claims import Claim
+from functions.deliver.opened import Opened
 from functions.domain.signing import signature
 
 
-def request(claim: Claim, signing_key: bytes, timestamp: int) -> Request:
-    """`timestamp` in Unix seconds: the moment of this attempt."""
-    body = claim.event.data.encode()
+def request(claim: Claim, opened: Opened, timestamp: int) -> Request:
+    """`timestamp` in Unix seconds: the moment of this attempt. The claim's event has its data."""
+    body = (claim.event.data or "").encode()
     return Request(
         reference=claim,
         url=claim.webhook.url,
-        headers={
+        headers=opened.headers
+        | {
             "content-type": "application/json",
             "user-agent": f"Hookline/{VERSION}",
             "webhook-id": claim.event.id,
             "webhook-timestamp": str(timestamp),
-            "webhook-signature": signature(signing_key, claim.event.id, timestamp, body),
+            "webhook-signature": signature(opened.signers, claim.event.id, timestamp, body),
             "hookline-event-type": claim.event.type,
             "hookline-delivery-id": claim.id,
             "hookline-attempt": str(claim.attempt),
@@ -25,4 +27,5 @@ def request(claim: Claim, signing_key: bytes, timestamp: int) -> Request:
         },
         body=body,
         timeout_ms=claim.webhook.timeout_seconds * 1000,
+        allowed=claim.webhook.allowed,
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from functions.adapters import queues
 from functions.adapters.queues import Message
-from functions.dispatch.sweeps import Due, due_dead_letters, due_deliveries
+from functions.dispatch.sweeps import Due, due_dead_letters, due_deliveries, due_jobs
 from functions.domain import messages
 from functions.settings import settings
 from functions.telemetry import logger
@@ -23,6 +23,7 @@ def handler(_event: dict[str, Any], context: "LambdaContext") -> dict[str, int]:
     counts = {
         "deliveries": _drain(due_deliveries, _send_deliveries, context),
         "dead_letters": _drain(due_dead_letters, _send_dead_letters, context),
+        "jobs": _drain(due_jobs, _send_jobs, context),
     }
     logger.info("dispatched", counts=counts)
     return counts
@@ -65,3 +66,8 @@ def _send_dead_letters(due: list[Due]) -> None:
         (Message(messages.dead(messages.DeadLetter(d.id, d.token)), d.project_id) for d in due),
         once=True,  # a second copy would be taken for the first one redriven
     )
+
+
+def _send_jobs(due: list[Due]) -> None:
+    bodies = ((messages.job(messages.Job(d.id, d.token)), d.project_id) for d in due)
+    queues.send(settings().jobs_queue_url, (Message(body, project_id) for body, project_id in bodies))

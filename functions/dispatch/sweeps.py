@@ -1,4 +1,4 @@
-"""The two sweeps: deliveries and dead letters whose time has come. Each statement takes a bounded batch."""
+"""The sweeps: deliveries, dead letters and jobs whose time has come. Each statement takes a bounded batch."""
 
 import json
 from dataclasses import dataclass
@@ -52,6 +52,20 @@ WITH due AS MATERIALIZED (
 SELECT coalesce(json_agg(json_build_array(id, token, project_id, 0)), '[]')::text FROM sent
 """)
 
+# A job's token stays, as a delivery's does: the message that was only late is as good as the new one. How long it
+# is waited for grows with the age of the job, so that a long queue of jobs is not sent again every 90 s.
+JOBS = text("""
+WITH due AS MATERIALIZED (
+  SELECT id FROM webhook.jobs WHERE sweep_at <= now() ORDER BY sweep_at LIMIT :most FOR UPDATE SKIP LOCKED
+), sent AS (
+  UPDATE webhook.jobs j
+  SET sweep_at = now() + least(greatest(now() - j.created_at, interval '90 s'), interval '15 min')
+  FROM due WHERE j.id = due.id
+  RETURNING j.id, j.token, j.project_id
+)
+SELECT coalesce(json_agg(json_build_array(id, token, project_id, 0)), '[]')::text FROM sent
+""")
+
 
 def due_deliveries(most: int) -> list[Due] | None:
     """Take up to `most` deliveries that are due; None when another dispatcher is at work."""
@@ -61,6 +75,11 @@ def due_deliveries(most: int) -> list[Due] | None:
 def due_dead_letters(most: int) -> list[Due] | None:
     """Take up to `most` dead letters whose message is to be sent again."""
     return _sweep(DEAD_LETTERS, most)
+
+
+def due_jobs(most: int) -> list[Due] | None:
+    """Take up to `most` background jobs whose next message is to be sent again."""
+    return _sweep(JOBS, most)
 
 
 def _sweep(statement: TextClause, most: int) -> list[Due] | None:

@@ -6,6 +6,7 @@ MAX_LENGTH = 255  # the column's
 NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 PATTERN = re.compile(r"\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?")
 RESERVED = "hookline."  # the names of Hookline's own operational events (P11)
+TEST = "hookline.test"  # of events, and of deliveries, that a person sends to try one webhook
 
 
 def is_name(text: str) -> bool:

@@ -1,4 +1,5 @@
-"""The bodies of queue messages: up to 100 deliveries to make, or one dead letter on its way to the DLQ."""
+"""The bodies of queue messages: up to 100 deliveries to make, or one dead letter on its way to the DLQ; and on the
+queue of their own, the next batch of a background job."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,14 @@ class DeadLetter:
     token: int
 
 
+@dataclass(frozen=True)
+class Job:
+    """A background job whose next batch is to be done, while its row has this token."""
+
+    id: str
+    token: int
+
+
 def pack(deliveries: Sequence[tuple[str, int]]) -> Iterator[str]:
     """Bodies for these (delivery id, token) pairs."""
     for start in range(0, len(deliveries), DELIVERIES_PER_MESSAGE):
@@ -37,6 +46,10 @@ def pack(deliveries: Sequence[tuple[str, int]]) -> Iterator[str]:
 
 def dead(letter: DeadLetter) -> str:
     return _body(dead=letter.id, token=letter.token)
+
+
+def job(one: Job) -> str:
+    return _body(job=one.id, token=one.token)
 
 
 def parse(body: str) -> Deliveries | DeadLetter:
@@ -52,6 +65,17 @@ def parse(body: str) -> Deliveries | DeadLetter:
     raise ForeignMessageError("not a message of ours: neither deliveries nor a dead letter")
 
 
+def parse_job(body: str) -> Job:
+    """What a message of the jobs queue says. Raises ForeignMessageError for whatever `job` does not write."""
+    try:
+        match json.loads(body):
+            case {"v": 1, "job": key, "token": token}:
+                return Job(_uuid(key), _token(token))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ForeignMessageError(f"not a message of ours: {error}") from error
+    raise ForeignMessageError("not a message of ours: no job")
+
+
 def _body(**content: object) -> str:
     return json.dumps({"v": VERSION, **content}, separators=(",", ":"))
 
@@ -59,7 +83,7 @@ def _body(**content: object) -> str:
 def _uuid(value: object) -> str:
     if isinstance(value, str) and parse_uuid(value):
         return value
-    raise ValueError(f"{value!r:.80} is not a delivery id")
+    raise ValueError(f"{value!r:.80} is not an id")
 
 
 def _token(value: object) -> int:

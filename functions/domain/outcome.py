@@ -32,13 +32,31 @@ class Outcome:
     delay: timedelta = timedelta()
 
 
-def decide(
-    *, attempt: int, max_attempts: int, status: int | None, failure: Failure | None, chance: float
-) -> Outcome:
+@dataclass(frozen=True)
+class Budget:
+    """What a delivery may still use up, and how it waits in between.
+
+    `attempt` and `max_attempts` count all that were ever made of the delivery; `at_a_time` is what its webhook
+    grants it at once, and again with every redrive or retry by hand.
+    """
+
+    attempt: int
+    max_attempts: int
+    at_a_time: int
+    strategy: retry.Strategy
+
+    @property
+    def step(self) -> int:
+        """The number of this attempt since the delivery last started anew: its waits do, too."""
+        before = self.max_attempts - self.at_a_time
+        return self.attempt - before if 0 < before < self.attempt else self.attempt
+
+
+def decide(budget: Budget, *, status: int | None, failure: Failure | None, chance: float) -> Outcome:
     """2xx is delivered; everything else, redirects included, is a failure and tried again while it may be."""
     if failure is None and status is not None and 200 <= status <= 299:
         return Outcome(State.DELIVERED)
     failed = failure or Failure("http_status", f"the endpoint answered {status}")
-    if attempt >= max_attempts:
+    if budget.attempt >= budget.max_attempts:
         return Outcome(State.EXHAUSTED, failed)
-    return Outcome(State.RETRY, failed, retry.delay(attempt, chance))
+    return Outcome(State.RETRY, failed, retry.delay(budget.strategy, budget.step, chance))

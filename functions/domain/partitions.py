@@ -44,9 +44,9 @@ EXISTING = text(
 def wanted(series: Series, now: datetime) -> Iterator[Partition]:
     """The partitions a table should have now, oldest first. `now` in UTC."""
     for step in range(-series.behind, series.ahead + 1):
-        start = _start(series, now, step)
+        start = start_of(series, now, step)
         name = f"{series.table}_{start:%Y_%m}" if series.monthly else f"{series.table}_{start:%Y_%m_%d}"
-        yield Partition(name, start, _start(series, now, step + 1))
+        yield Partition(name, start, start_of(series, now, step + 1))
 
 
 def make_missing(connection: Connection, now: datetime | None = None) -> list[str]:
@@ -79,7 +79,8 @@ def _make(connection: Connection, series: Series, partition: Partition) -> None:
         )
 
 
-def _start(series: Series, now: datetime, step: int) -> datetime:
+def start_of(series: Series, now: datetime, step: int) -> datetime:
+    """When the partition begins that is `step` after the one of `now`, in UTC."""
     if series.monthly:
         months = now.year * 12 + now.month - 1 + step
         return datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC)

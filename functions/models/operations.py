@@ -1,6 +1,6 @@
 """What is done with the rest: background jobs, and the log of every change."""
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import Column, ForeignKey, Index, Integer, SmallInteger, String, Table, Text
 from sqlalchemy.dialects.postgresql import INET, JSONB
 
 from functions.models.base import KEY, TIME, created, key, metadata
@@ -33,6 +33,13 @@ jobs = Table(
         comment="Goes up by one with every batch; a queue message with another token is stale",
     ),
     Column("sweep_at", TIME, comment="When dispatch looks at the job, were its queue message lost"),
+    Column(
+        "failures",
+        SmallInteger,
+        nullable=False,
+        server_default="0",
+        comment="Batches in a row that failed; 0 after one that did not",
+    ),
     Column("error", String(255)),
     Column("correlation_id", String(128), nullable=False),
     created(),

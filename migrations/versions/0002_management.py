@@ -206,6 +206,7 @@ CREATE TABLE webhook.jobs (
   position uuid,
   token integer NOT NULL DEFAULT 1,
   sweep_at timestamptz,
+  failures smallint NOT NULL DEFAULT 0,
   error varchar(255),
   correlation_id varchar(128) NOT NULL,
   created_at timestamptz NOT NULL DEFAULT now(),
@@ -226,6 +227,7 @@ COMMENT ON COLUMN webhook.jobs.position IS 'The key up to which rows were looked
 COMMENT ON COLUMN webhook.jobs.token IS
   'Goes up by one with every batch; a queue message with another token is stale';
 COMMENT ON COLUMN webhook.jobs.sweep_at IS 'When dispatch looks at the job, were its queue message lost';
+COMMENT ON COLUMN webhook.jobs.failures IS 'Batches in a row that failed; 0 after one that did not';
 CREATE INDEX jobs_by_project ON webhook.jobs (project_id, id);
 CREATE INDEX jobs_sweep ON webhook.jobs (sweep_at) WHERE sweep_at IS NOT NULL;
 """

@@ -14,6 +14,7 @@ FUNCTIONS = {
     "authorizer": (9, 512, "Functions that use the proxy"),
     "api": (29, 1024, "Functions that use the proxy"),
     "deliver": (60, 1769, "Functions that call webhooks"),
+    "jobs": (60, 512, "Functions that use the proxy"),
     "dispatch": (55, 512, "Functions that use the proxy"),
     "maintain": (300, 512, "Functions on the instance"),
     "migrate": (900, 512, "Functions on the instance"),
@@ -23,12 +24,14 @@ EVERYWHERE = {"STAGE", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"} | {
     f"DATABASE_{part}" for part in ("HOST", "PORT", "NAME", "USER")
 }
 QUEUES = {"DELIVERY_QUEUE_URL", "RETRY_QUEUE_URL"}
+JOBS = {"JOBS_QUEUE_URL"}
 EGRESS = {"EGRESS_SCHEMES", "EGRESS_PORTS", "EGRESS_ALLOWED_NETWORKS"}
 ENVIRONMENT = {
     "authorizer": EVERYWHERE | {"ADMIN_KEY_SECRET_ARN"},
-    "api": EVERYWHERE | QUEUES | EGRESS | {"KMS_KEY_ID"},
+    "api": EVERYWHERE | QUEUES | JOBS | EGRESS | {"KMS_KEY_ID"},
     "deliver": EVERYWHERE | QUEUES | EGRESS | {"KMS_KEY_ID"},
-    "dispatch": EVERYWHERE | QUEUES,
+    "jobs": EVERYWHERE | QUEUES | JOBS,
+    "dispatch": EVERYWHERE | QUEUES | JOBS,
     "maintain": EVERYWHERE | {"DATABASE_CA_FILE"},
     "migrate": EVERYWHERE | {"DATABASE_CA_FILE", "DATABASE_SECRET_ARN"},
 }
@@ -36,6 +39,7 @@ DATABASE = {
     "authorizer": (PROXY, "hookline_app"),
     "api": (PROXY, "hookline_app"),
     "deliver": (PROXY, "hookline_app"),
+    "jobs": (PROXY, "hookline_app"),
     "dispatch": (PROXY, "hookline_app"),
     "maintain": (INSTANCE, "hookline_maintain"),
     "migrate": (INSTANCE, "hookline_admin"),
@@ -108,6 +112,7 @@ def test_the_urls_and_arns_are_those_of_our_resources(template: Template) -> Non
     environment = template.environment("api")
     assert environment["DELIVERY_QUEUE_URL"] == {"Ref": template.queue("delivery")[0]}
     assert environment["RETRY_QUEUE_URL"] == {"Ref": template.queue("retry")[0]}
+    assert environment["JOBS_QUEUE_URL"] == {"Ref": template.queue("jobs")[0]}
     assert environment["KMS_KEY_ID"] == {"Fn::GetAtt": [*template.of_type("AWS::KMS::Key"), "Arn"]}
     secret = template.environment("authorizer")["ADMIN_KEY_SECRET_ARN"]["Ref"]
     assert template.resources[secret]["Type"] == "AWS::SecretsManager::Secret"
@@ -122,8 +127,9 @@ def test_webhooks_may_be_https_on_public_addresses_only(template: Template) -> N
         assert environment["EGRESS_ALLOWED_NETWORKS"] == ""
 
 
-def test_deliver_may_wake_itself_more_than_sixteen_times(template: Template) -> None:
-    assert template.function("deliver")[1]["RecursiveLoop"] == "Allow"
+@pytest.mark.parametrize("name", ["deliver", "jobs"])
+def test_what_sends_to_its_own_queue_may_wake_itself_more_than_sixteen_times(template: Template, name: str) -> None:
+    assert template.function(name)[1]["RecursiveLoop"] == "Allow"
 
 
 @pytest.mark.parametrize(("name", "attempts", "seconds"), [("dispatch", 0, 60), ("maintain", 2, 1800)])

@@ -30,6 +30,7 @@ ALLOWED = {
     "authorizer": LOGS | NETWORK_INTERFACES | CONNECT | READ_SECRET,
     "api": LOGS | NETWORK_INTERFACES | CONNECT | SEND | {"kms:Decrypt", "kms:GenerateDataKey"},
     "deliver": LOGS | NETWORK_INTERFACES | CONNECT | SEND | CONSUME | {"kms:Decrypt"},
+    "jobs": LOGS | NETWORK_INTERFACES | CONNECT | SEND | CONSUME,
     "dispatch": LOGS | NETWORK_INTERFACES | CONNECT | SEND,
     "maintain": LOGS | NETWORK_INTERFACES | CONNECT,
     "migrate": LOGS | NETWORK_INTERFACES | READ_SECRET,
@@ -71,7 +72,7 @@ def test_nothing_is_allowed_by_a_wildcard_action_or_a_managed_policy(template: T
             assert not any("*" in action for action in as_list(statement["Action"]))
 
 
-@pytest.mark.parametrize("name", ["authorizer", "api", "deliver", "dispatch"])
+@pytest.mark.parametrize("name", ["authorizer", "api", "deliver", "jobs", "dispatch"])
 def test_the_application_connects_to_the_proxy_as_itself(template: Template, name: str) -> None:
     parts = _only(template, name, "rds-db:connect")["Fn::Join"][1]
     assert parts[-1] == "/hookline_app"
@@ -90,17 +91,39 @@ def test_each_secret_has_one_reader(template: Template) -> None:
     assert _only(template, "migrate", action) == template.environment("migrate")["DATABASE_SECRET_ARN"]
 
 
-def test_messages_go_to_our_two_queues_only(template: Template) -> None:
-    arns = [{"Fn::GetAtt": [template.queue(name)[0], "Arn"]} for name in ("delivery", "retry")]
-    for name in ("api", "deliver", "dispatch"):
-        assert sorted(map(str, as_list(_only(template, name, "sqs:SendMessage")))) == sorted(map(str, arns))
-    assert sorted(map(str, as_list(_only(template, "deliver", "sqs:ReceiveMessage")))) == sorted(map(str, arns))
+@pytest.mark.parametrize(
+    ("name", "sends_to"),
+    [
+        ("api", {"delivery", "retry", "jobs"}),
+        ("deliver", {"delivery", "retry"}),
+        ("jobs", {"delivery", "retry", "jobs"}),
+        ("dispatch", {"delivery", "retry", "jobs"}),
+    ],
+)
+def test_messages_go_to_our_own_queues_only(template: Template, name: str, sends_to: set[str]) -> None:
+    assert _queues(template, name, "sqs:SendMessage") == sends_to
+
+
+def test_each_queue_has_one_consumer(template: Template) -> None:
+    assert _queues(template, "deliver", "sqs:ReceiveMessage") == {"delivery", "retry"}
+    assert _queues(template, "jobs", "sqs:ReceiveMessage") == {"jobs"}
 
 
 def test_no_function_may_write_to_a_dead_letter_queue(template: Template) -> None:
-    dlqs = {template.queue(name)[0] for name in ("delivery-dlq", "retry-dlq")}
+    dlqs = {template.queue(name)[0] for name in ("delivery-dlq", "retry-dlq", "jobs-dlq")}
     for name in ALLOWED:
         assert not dlqs & set(referred([s["Resource"] for s in template.statements(name)]))
+
+
+def _queues(template: Template, name: str, action: str) -> set[str]:
+    """The queues on which a function may do this; KeyError when there is something else."""
+    names = {template.queue(queue)[0]: queue for queue in ("delivery", "retry", "jobs")}
+    return {
+        names[arn["Fn::GetAtt"][0]]
+        for statement in template.statements(name)
+        if action in as_list(statement["Action"])
+        for arn in as_list(statement["Resource"])
+    }
 
 
 def _only(template: Template, name: str, action: str) -> Any:

@@ -1,20 +1,20 @@
-"""Queues, dead letters and the mappings onto deliver."""
+"""Queues, dead letters and the mappings onto deliver and jobs."""
 
 import pytest
 
 from tests.infrastructure.synthesized import Template
 
-LANES = ("delivery", "retry")
-every_lane = pytest.mark.parametrize("lane", LANES)
+CONSUMERS = {"delivery": ("deliver", 10), "retry": ("deliver", 10), "jobs": ("jobs", 1)}
+every_queue = pytest.mark.parametrize("lane", CONSUMERS)
 
 
-def test_there_are_two_lanes_with_a_dead_letter_queue_each(template: Template) -> None:
+def test_there_are_two_lanes_and_the_jobs_with_a_dead_letter_queue_each(template: Template) -> None:
     stage = template.path.name.split(".")[0]
     names = {queue["Properties"]["QueueName"] for queue in template.of_type("AWS::SQS::Queue").values()}
-    assert names == {f"{stage}-{lane}{end}" for lane in LANES for end in ("", "-dlq")}
+    assert names == {f"{stage}-{name}{end}" for name in CONSUMERS for end in ("", "-dlq")}
 
 
-@every_lane
+@every_queue
 def test_a_message_dies_after_five_receives_and_outlives_its_source(template: Template, lane: str) -> None:
     dlq_id, dlq = template.queue(f"{lane}-dlq")
     _, queue = template.queue(lane)
@@ -27,18 +27,20 @@ def test_a_message_dies_after_five_receives_and_outlives_its_source(template: Te
     assert "RedrivePolicy" not in dlq
 
 
-@every_lane
+@every_queue
 def test_a_message_stays_hidden_for_six_time_limits(template: Template, lane: str) -> None:
-    assert template.queue(lane)[1]["VisibilityTimeout"] >= 6 * template.function("deliver")[1]["Timeout"]
+    consumer, _ = CONSUMERS[lane]
+    assert template.queue(lane)[1]["VisibilityTimeout"] >= 6 * template.function(consumer)[1]["Timeout"]
 
 
-@every_lane
-def test_deliver_takes_batches_of_ten_at_once_and_reports_item_by_item(template: Template, lane: str) -> None:
+@every_queue
+def test_its_consumer_takes_what_is_there_at_once_and_reports_item_by_item(template: Template, lane: str) -> None:
+    consumer, batch = CONSUMERS[lane]
     arn = {"Fn::GetAtt": [template.queue(lane)[0], "Arn"]}
     _, mapping = template.named("AWS::Lambda::EventSourceMapping", "EventSourceArn", arn)
     properties = mapping["Properties"]
-    assert properties["FunctionName"] == {"Ref": template.function("deliver")[0]}
-    assert properties["BatchSize"] == 10
+    assert properties["FunctionName"] == {"Ref": template.function(consumer)[0]}
+    assert properties["BatchSize"] == batch
     assert properties["MaximumBatchingWindowInSeconds"] == 0
     assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert properties["ScalingConfig"]["MaximumConcurrency"] >= 2
@@ -50,8 +52,8 @@ def test_concurrency_is_the_stage_s(dev: Template, prod: Template) -> None:
         mappings = template.of_type("AWS::Lambda::EventSourceMapping").values()
         return sorted(mapping["Properties"]["ScalingConfig"]["MaximumConcurrency"] for mapping in mappings)
 
-    assert limits(dev) == [2, 4]
-    assert limits(prod) == [20, 50]
+    assert limits(dev) == [2, 2, 4]
+    assert limits(prod) == [4, 20, 50]
 
 
 def test_queues_are_encrypted_and_take_tls_only(template: Template) -> None:
@@ -77,5 +79,7 @@ def test_somebody_hears_of_dead_messages_and_of_a_stopped_queue(template: Templa
     assert watched == {
         (template.queue("delivery-dlq")[0], "ApproximateNumberOfMessagesVisible", above),
         (template.queue("retry-dlq")[0], "ApproximateNumberOfMessagesVisible", above),
+        (template.queue("jobs-dlq")[0], "ApproximateNumberOfMessagesVisible", above),
         (template.queue("delivery")[0], "ApproximateAgeOfOldestMessage", above),
+        (template.queue("jobs")[0], "ApproximateAgeOfOldestMessage", above),
     }

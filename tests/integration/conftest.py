@@ -97,6 +97,18 @@ class Service:
         assert answer.status == 201, answer.body
         return dict(answer.body)
 
+    def application(self, **values: Any) -> dict[str, Any]:
+        answer = self.client("POST", "/v1/applications", {"name": "Acme", **values})
+        assert answer.status == 201, answer.body
+        return dict(answer.body)
+
+    def key(self, *scopes: str, application_id: str | None = None) -> Client:
+        """A client with a new key of the project: of all scopes, unbound, unless other is asked for."""
+        wanted = {"name": "k", "scopes": list(scopes) or ["*"], "application_id": application_id}
+        answer = self.admin("POST", f"/v1/projects/{self.project_id}/api-keys", wanted)
+        assert answer.status == 201, answer.body
+        return Client(answer.body["key"])
+
     def event(self, **values: Any) -> dict[str, Any]:
         answer = self.client("POST", "/v1/events", {"type": "invoice.paid", "data": {"n": 1}, **values})
         assert answer.status in {200, 202}, answer.body
@@ -104,7 +116,7 @@ class Service:
 
     def messages(self, queue: str = "delivery") -> list[dict[str, Any]]:
         """What waits on a queue, in the shape of a Lambda event's records; taken off it."""
-        url = settings().delivery_queue_url if queue == "delivery" else settings().retry_queue_url
+        url: str = getattr(settings(), f"{queue}_queue_url")
         records = []
         while got := self.sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=600, MessageSystemAttributeNames=["All"]

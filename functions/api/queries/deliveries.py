@@ -1,53 +1,23 @@
-"""Deliveries and their attempts. Time ranges bound the UUIDv7 key as well, so that partitions are pruned."""
+"""Deliveries and their attempts, as JSON text."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, case, func, select
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Column, ColumnElement, Connection, FromClause, Text, cast, func, select
 
-from functions.api import paging
-from functions.domain.ids import KEY_SKEW
-from functions.models import webhook_deliveries as d
-from functions.models import webhook_delivery_attempts as a
+from functions.api import paging, walk
+from functions.api.caller import Caller
+from functions.api.queries import reach
+from functions.api.queries.as_json import error, json_object, rfc3339
+from functions.api.walk import Index, Walk
+from functions.domain.ids import KEY_SKEW, parse_uuid, uuid7_floor
+from functions.models import webhook_deliveries, webhook_delivery_attempts, webhook_event_ids, webhooks
 
-
-def _error(code: Any, message: Any) -> Any:
-    shape = func.jsonb_build_object("code", code, "message", message, type_=JSONB)
-    return case((code.is_not(None), shape))
-
-
-DELIVERY = (
-    d.c.id,
-    d.c.event_id,
-    d.c.event_type,
-    d.c.webhook_id,
-    d.c.status,
-    d.c.attempts,
-    d.c.max_attempts,
-    d.c.scheduled_at,
-    d.c.last_attempt_at,
-    d.c.last_response_status,
-    _error(d.c.last_error_code, d.c.last_error_message).label("last_error"),
-    d.c.delivered_at,
-    d.c.created_at,
-)
-ATTEMPT = (
-    a.c.id,
-    a.c.attempt_number,
-    a.c.request_url,
-    a.c.request_headers,
-    a.c.request_sent_at,
-    a.c.response_status,
-    a.c.response_headers,
-    a.c.response_body,
-    a.c.response_time_ms,
-    func.host(a.c.remote_address).label("remote_address"),
-    _error(a.c.error_code, a.c.error_message).label("error"),
-)
+d, a = webhook_deliveries.c, webhook_delivery_attempts.c
+# Of `failed_at` and `sweep_at` and not of `status`, because the indexes are (models/traffic.py).
+FAILED, UNFINISHED = d.failed_at.is_not(None), d.sweep_at.is_not(None)
 
 
 @dataclass(frozen=True)
@@ -56,47 +26,180 @@ class Filter:
 
     webhook_id: str = ""
     event_id: str = ""  # the event's key
-    event_type: str = ""
+    event_type: str = ""  # exact, or a prefix such as `invoice.*`
+    application_id: str = ""  # the application's key
     status: str = ""
+    response_status: str = ""  # `503`, or `5xx` for 500 to 599
+    has_error: bool | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
 
+    @property
+    def type_prefix(self) -> str:
+        """`invoice.` of `invoice.*`, else empty."""
+        return self.event_type[:-1] if self.event_type.endswith("*") else ""
 
-def delivery(connection: Connection, project_id: str, id: str) -> RowMapping | None:
-    statement = select(*DELIVERY).where(d.c.id == id, d.c.project_id == project_id)
-    return connection.execute(statement).mappings().one_or_none()
+    @property
+    def went_wrong(self) -> bool:
+        """Whether only what had an error can be wanted: that is failed, or goes on."""
+        return self.has_error is True or self.response_status[:1] not in {"", "2"}
 
 
-def list_deliveries(
-    connection: Connection, project_id: str, wanted: Filter, *, limit: int, cursor: str
-) -> Sequence[RowMapping]:
-    statement = select(*DELIVERY).where(d.c.project_id == project_id, *_conditions(wanted))
-    return connection.execute(paging.after(statement, d.c.id, limit=limit, cursor=cursor)).mappings().all()
+def delivery(connection: Connection, caller: Caller, id: str) -> str | None:
+    found = select(cast(_shown(webhook_deliveries), Text)).where(
+        *reach.within(webhook_deliveries, caller), d.id == id
+    )
+    return connection.execute(found).scalar_one_or_none()
+
+
+def event_key(connection: Connection, caller: Caller, id: str) -> str | None:
+    """The key of the event with this external id, else `id` itself where it may be a key.
+
+    The event need not be there any more: its deliveries are kept for longer.
+    """
+    named = select(webhook_event_ids.c.event_id).where(
+        webhook_event_ids.c.project_id == caller.project_id, webhook_event_ids.c.external_id == id
+    )
+    key = connection.execute(named).scalar_one_or_none() or parse_uuid(id)
+    return str(key) if key else None
+
+
+def list_deliveries(connection: Connection, caller: Caller, wanted: Filter, *, limit: int, cursor: str) -> str:
+    """One page, as JSON text. Raises Invalid for what is no cursor."""
+    search = search_for(caller, wanted)
+    if not search.ways or (wanted.webhook_id and not _has_webhook(connection, caller, wanted)):
+        return paging.rendered([], None)
+    return walk.page(connection, search, limit=limit, cursor=cursor)
 
 
 def list_attempts(
-    connection: Connection, project_id: str, id: str, *, limit: int, cursor: str
-) -> Sequence[RowMapping]:
-    """An attempt is never older than its delivery: older partitions are not looked at."""
-    statement = select(*ATTEMPT).where(
-        a.c.delivery_id == id, a.c.project_id == project_id, a.c.id >= _floor_of(id)
+    connection: Connection, caller: Caller, id: str, *, has_error: bool | None, limit: int, cursor: str
+) -> str:
+    """An attempt is never older than its delivery: only partitions from there to now are looked at."""
+    now = uuid7_floor(datetime.now(UTC) + walk.AHEAD)
+    statement = select(cast(a.id, Text), cast(_attempt(), Text)).where(
+        a.delivery_id == id, a.project_id == caller.project_id, a.id >= _floor_of(id), a.id < now
     )
-    return connection.execute(paging.after(statement, a.c.id, limit=limit, cursor=cursor)).mappings().all()
+    if has_error is not None:
+        statement = statement.where(a.error_code.is_not(None) if has_error else a.error_code.is_(None))
+    rows = connection.execute(paging.after(statement, a.id, limit=limit, cursor=cursor)).all()
+    last = rows[limit - 1][0] if len(rows) > limit else None
+    return paging.rendered([shown for _, shown in rows[:limit]], last)
 
 
-def _conditions(wanted: Filter) -> list[Any]:
-    conditions = paging.created_between(d.c.id, d.c.created_at, wanted.created_after, wanted.created_before)
-    for column, value in (
-        (d.c.webhook_id, wanted.webhook_id),
-        (d.c.event_type, wanted.event_type),
-        (d.c.status, wanted.status),
-    ):
-        if value:
-            conditions.append(column == value)
-    if wanted.event_id:
+def search_for(caller: Caller, wanted: Filter) -> Walk:
+    """The walk that finds what is wanted; without `ways` when nothing can be."""
+    return Walk(
+        table=webhook_deliveries,
+        shown=_shown,
+        wanted=lambda rows: _conditions(rows, caller, wanted),
+        ways=_ways(caller, wanted),
+        after=wanted.created_after,
+        before=wanted.created_before,
         # A caller's own UUIDv7 may be ahead of the delivery's by what is allowed for its clock.
-        conditions += [d.c.event_id == wanted.event_id, d.c.id >= _floor_of(wanted.event_id, KEY_SKEW)]
+        oldest=_floor_of(wanted.event_id, KEY_SKEW) if wanted.event_id else walk.FIRST,
+    )
+
+
+def _ways(caller: Caller, wanted: Filter) -> list[list[Index]]:
+    """The indexes that have every row that is wanted; which has the fewest others is for the walk to see."""
+    project = (d.project_id, caller.project_id)
+    webhook = (d.webhook_id, wanted.webhook_id) if wanted.webhook_id else None
+    application = wanted.application_id or caller.application_id
+    if wanted.event_id:
+        return [[Index([(d.event_id, wanted.event_id)], [d.project_id == caller.project_id])]]
+    failed, unfinished = Index([webhook or project], [FAILED]), Index([project], [UNFINISHED])
+    ways = []
+    if wanted.status == "delivered" and wanted.went_wrong:
+        return []
+    if wanted.status == "failed":
+        ways.append([failed])
+    elif wanted.status in {"pending", "delivering"}:
+        ways.append([unfinished])
+    elif wanted.went_wrong:
+        ways.append([failed, unfinished])
+    if wanted.event_type and not wanted.type_prefix:
+        ways.append([Index([project, (d.event_type, wanted.event_type)])])
+    if webhook and wanted.status != "failed":
+        ways.append([Index([webhook])])
+    elif application and not webhook:
+        ways.append([Index([(d.application_id, application)], [d.application_id.is_not(None)])])
+    return ways or [[Index([project])]]
+
+
+def _conditions(rows: FromClause, caller: Caller, wanted: Filter) -> list[ColumnElement[bool]]:
+    conditions = reach.within(rows, caller)
+    for name in ("webhook_id", "event_id", "application_id", "status"):
+        if value := getattr(wanted, name):
+            conditions.append(rows.c[name] == value)
+    if wanted.type_prefix:
+        conditions.append(func.starts_with(rows.c.event_type, wanted.type_prefix))
+    elif wanted.event_type:
+        conditions.append(rows.c.event_type == wanted.event_type)
+    if wanted.response_status:
+        conditions.append(_answered(rows.c.last_response_status, wanted.response_status))
+    if wanted.has_error is not None:
+        code = rows.c.last_error_code
+        conditions.append(code.is_not(None) if wanted.has_error else code.is_(None))
+    if wanted.created_after is not None:
+        conditions.append(rows.c.created_at >= wanted.created_after)
+    if wanted.created_before is not None:
+        conditions.append(rows.c.created_at < wanted.created_before)
     return conditions
+
+
+def _answered(column: ColumnElement[int], status: str) -> ColumnElement[bool]:
+    if status.endswith("xx"):
+        hundred = int(status[0]) * 100
+        return column.between(hundred, hundred + 99)
+    return column == int(status)
+
+
+def _has_webhook(connection: Connection, caller: Caller, wanted: Filter) -> bool:
+    """Whether the webhook, living or deleted, is the caller's: else its index would be walked for nothing."""
+    w = webhooks.c
+    bound = [w.application_id == wanted.application_id] if wanted.application_id else []
+    found = select(w.id).where(w.id == wanted.webhook_id, *reach.within(webhooks, caller), *bound)
+    return connection.execute(found).one_or_none() is not None
+
+
+def _shown(rows: FromClause) -> ColumnElement[Any]:
+    c = rows.c
+    return json_object(
+        {
+            "id": c.id,
+            "event_id": c.event_id,
+            "event_type": c.event_type,
+            "webhook_id": c.webhook_id,
+            "application_id": c.application_id,
+            "status": c.status,
+            "attempts": c.attempts,
+            "max_attempts": c.max_attempts,
+            "scheduled_at": rfc3339(c.scheduled_at),
+            "last_attempt_at": rfc3339(c.last_attempt_at),
+            "last_response_status": c.last_response_status,
+            "last_error": error(c.last_error_code, c.last_error_message),
+            "delivered_at": rfc3339(c.delivered_at),
+            "created_at": rfc3339(c.created_at),
+        }
+    )
+
+
+def _attempt() -> ColumnElement[Any]:
+    shown: tuple[Column[Any], ...] = (a.id, a.attempt_number, a.request_url, a.request_headers)
+    return json_object(
+        {column.name: column for column in shown}
+        | {
+            "request_sent_at": rfc3339(a.request_sent_at),
+            "response_status": a.response_status,
+            "response_headers": a.response_headers,
+            "response_body": a.response_body,
+            "response_time_ms": a.response_time_ms,
+            "remote_address": func.host(a.remote_address),
+            "error": error(a.error_code, a.error_message),
+            "expunged_at": rfc3339(a.expunged_at),
+        }
+    )
 
 
 def _floor_of(key: str, earlier: timedelta = timedelta()) -> str:

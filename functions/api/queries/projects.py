@@ -1,75 +1,63 @@
-"""Projects and their API keys."""
+"""Projects."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, text
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from functions.api import paging
-from functions.domain.api_keys import NewKey
-from functions.models import api_keys, projects
+from functions.api.queries.matching import begins_with
+from functions.models import projects
 
-PROJECT = (projects.c.id, projects.c.name, projects.c.created_at, projects.c.updated_at)
-API_KEY = (
-    api_keys.c.id,
-    api_keys.c.name,
-    api_keys.c.prefix,
-    api_keys.c.scopes,
-    api_keys.c.expires_at,
-    api_keys.c.revoked_at,
-    api_keys.c.created_at,
+PROJECT = (
+    projects.c.id,
+    projects.c.name,
+    projects.c.validation,
+    projects.c.created_at,
+    projects.c.updated_at,
 )
+VERSIONED = (*PROJECT, projects.c.version)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a list of projects is narrowed to; None or empty means any."""
+
+    name: str = ""  # its beginning, whatever the case
+    created_after: datetime | None = None
+    created_before: datetime | None = None
 
 
 def add_project(connection: Connection, *, id: str, name: str, data_key: bytes) -> RowMapping:
-    statement = insert(projects).values(id=id, name=name, data_key=data_key).returning(*PROJECT)
+    statement = insert(projects).values(id=id, name=name, data_key=data_key).returning(*VERSIONED)
     return connection.execute(statement).mappings().one()
 
 
 def project(connection: Connection, id: str) -> RowMapping | None:
-    return connection.execute(select(*PROJECT).where(projects.c.id == id)).mappings().one_or_none()
+    """With its version."""
+    return connection.execute(select(*VERSIONED).where(projects.c.id == id)).mappings().one_or_none()
 
 
-def list_projects(connection: Connection, *, limit: int, cursor: str) -> Sequence[RowMapping]:
-    statement = paging.after(select(*PROJECT), projects.c.id, limit=limit, cursor=cursor)
+def list_projects(connection: Connection, wanted: Filter, *, limit: int, cursor: str) -> Sequence[RowMapping]:
+    p = projects.c
+    conditions = paging.created_between(p.id, p.created_at, wanted.created_after, wanted.created_before)
+    if wanted.name:
+        conditions.append(begins_with(p.name, wanted.name))
+    statement = paging.after(select(*PROJECT).where(*conditions), p.id, limit=limit, cursor=cursor)
     return connection.execute(statement).mappings().all()
 
 
-def add_api_key(
-    connection: Connection,
-    project_id: str,
-    new: NewKey,
-    *,
-    name: str,
-    scopes: list[str],
-    expires_at: datetime | None,
-) -> RowMapping:
-    statement = (
-        insert(api_keys)
-        .values(
-            project_id=project_id,
-            name=name,
-            prefix=new.prefix,
-            key_hash=new.hash,
-            scopes=scopes,
-            expires_at=expires_at,
-        )
-        .returning(*API_KEY)
-    )
-    return connection.execute(statement).mappings().one()
+def lock_to_change(connection: Connection, id: str) -> RowMapping | None:
+    """As `project`, which nobody else changes before the transaction ends."""
+    locked = select(*VERSIONED).where(projects.c.id == id).with_for_update(key_share=True)
+    return connection.execute(locked).mappings().one_or_none()
 
 
-def list_api_keys(connection: Connection, project_id: str, *, limit: int, cursor: str) -> Sequence[RowMapping]:
-    keys = select(*API_KEY).where(api_keys.c.project_id == project_id)
-    return connection.execute(paging.after(keys, api_keys.c.id, limit=limit, cursor=cursor)).mappings().all()
-
-
-REVOKE = text("""
-UPDATE webhook.api_keys SET revoked_at = coalesce(revoked_at, now())
-WHERE id = CAST(:id AS uuid) AND project_id = CAST(:project_id AS uuid)
-""")
-
-
-def revoke_api_key(connection: Connection, project_id: str, id: str) -> bool:
-    """Whether there is such a key; revoking one twice changes nothing."""
-    return connection.execute(REVOKE, {"id": id, "project_id": project_id}).rowcount == 1
+def change_project(connection: Connection, id: str, values: dict[str, Any], *, catalog: bool) -> RowMapping:
+    """`values` by column; `catalog` when what events are validated by changes with them."""
+    p = projects.c
+    counted = {"version": p.version + 1, "catalog_version": p.catalog_version + int(catalog)}
+    changed = update(projects).where(p.id == id).values(**values, **counted, updated_at=func.now())
+    return connection.execute(changed.returning(*VERSIONED)).mappings().one()

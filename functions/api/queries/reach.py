@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table
+from sqlalchemy import ColumnElement, FromClause
 
 from functions.api.caller import Caller
 
 
-def within(table: Table, caller: Caller) -> list[ColumnElement[Any]]:
+def within(table: FromClause, caller: Caller) -> list[ColumnElement[Any]]:
     """Conditions that every query on a table with `project_id` and `application_id` begins with (C1)."""
     conditions = [table.c.project_id == caller.project_id]
     if caller.application_id:

@@ -9,8 +9,8 @@ from functions.adapters.database import transaction
 from functions.api import operation, paging
 from functions.api.operation import documented
 from functions.api.paging import Cursor, Limit
+from functions.api.queries import applications
 from functions.api.queries import deliveries as queries
-from functions.api.queries import events as event_queries
 from functions.api.queries.deliveries import Filter
 from functions.api.rendering import answer
 from functions.api.schemas.base import Page
@@ -18,35 +18,69 @@ from functions.api.schemas.deliveries import Attempt, Delivery
 
 router = operation.Router()
 TAGS = ["deliveries"]
+SEARCHED = (
+    "Newest first. A call answers soon, however rare it is what you look for: where filters leave little, a page"
+    " may have fewer rows than `limit`, or none, and still a `next_cursor`. Only `next_cursor: null` is the end."
+)
 Status = Literal["", "pending", "delivering", "delivered", "failed"]
+EventId = Annotated[paging.Text, Query(max_length=255, description="The event's key or the caller's own id")]
+TypePattern = Annotated[
+    str,
+    Query(
+        max_length=255,
+        pattern=r"^$|^\*$|^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?$",
+        description="An event type, or a prefix such as `invoice.*`",
+    ),
+]
+Application = Annotated[paging.Text, Query(max_length=255, description="The application's id or uid")]
+Answered = Annotated[
+    str,
+    Query(
+        pattern="^$|^[1-9][0-9]{2}$|^[1-9]xx$",
+        description="What the endpoint answered last: a status such as `503`, or `5xx` for 500 to 599",
+    ),
+]
 
 
 @router.get(
     "/v1/deliveries",
     tags=TAGS,
     summary="List deliveries",
-    **documented("deliveries:read", 200, Page[Delivery], 401, 403, 422),
+    description=SEARCHED,
+    **documented("deliveries:read", 200, Page[Delivery], 401, 403, 404, 422),
 )
 def list_deliveries(
     limit: Limit = paging.DEFAULT_LIMIT,
     cursor: Cursor = "",
     webhook_id: paging.Id = "",
-    event_id: Annotated[str, Query(max_length=255, description="The event's key or the caller's own id")] = "",
+    event_id: EventId = "",
     status: Annotated[Status, Query()] = "",
-    event_type: Annotated[str, Query(max_length=255)] = "",
+    event_type: TypePattern = "",
+    application_id: Application = "",
+    response_status: Answered = "",
+    has_error: Annotated[paging.Flag, Query(description="Whether the last attempt went wrong")] = None,
     created_after: paging.After = None,
     created_before: paging.Before = None,
 ) -> Response[str]:
     caller = operation.caller(router, "deliveries:read")
     with transaction() as connection:
-        if event_id:
-            known = event_queries.known_events(connection, caller.project_id, [event_id])
-            if not known:
-                return answer(200, paging.page([], limit))
-            event_id = str(known[0]["id"])
-        wanted = Filter(webhook_id, event_id, event_type, status, created_after, created_before)
-        rows = queries.list_deliveries(connection, caller.project_id, wanted, limit=limit, cursor=cursor)
-    return answer(200, paging.page(rows, limit))
+        if application_id:
+            application_id = applications.resolve_for_reading(connection, caller, application_id)
+        event_key = queries.event_key(connection, caller, event_id) if event_id else ""
+        if event_key is None:
+            return answer(200, paging.page([], limit))
+        wanted = Filter(
+            webhook_id=webhook_id,
+            event_id=event_key,
+            event_type="" if event_type == "*" else event_type,
+            application_id=application_id,
+            status=status,
+            response_status=response_status,
+            has_error=has_error,
+            created_after=created_after,
+            created_before=created_before,
+        )
+        return answer(200, queries.list_deliveries(connection, caller, wanted, limit=limit, cursor=cursor))
 
 
 @router.get(
@@ -57,11 +91,12 @@ def list_deliveries(
 )
 def read_delivery(delivery_id: str) -> Response[str]:
     caller = operation.caller(router, "deliveries:read")
+    id = operation.key(delivery_id, "delivery")
     with transaction() as connection:
-        row = queries.delivery(connection, caller.project_id, operation.key(delivery_id, "delivery"))
-    if row is None:
+        found = queries.delivery(connection, caller, id)
+    if found is None:
         raise operation.missing("delivery")
-    return answer(200, dict(row))
+    return answer(200, found)
 
 
 @router.get(
@@ -71,11 +106,16 @@ def read_delivery(delivery_id: str) -> Response[str]:
     description="Each with what was sent and what came back, the body as far as it is kept (16 KiB).",
     **documented("deliveries:read", 200, Page[Attempt], 401, 403, 404, 422),
 )
-def list_attempts(delivery_id: str, limit: Limit = paging.DEFAULT_LIMIT, cursor: Cursor = "") -> Response[str]:
+def list_attempts(
+    delivery_id: str,
+    limit: Limit = paging.DEFAULT_LIMIT,
+    cursor: Cursor = "",
+    has_error: Annotated[paging.Flag, Query(description="Whether the attempt went wrong")] = None,
+) -> Response[str]:
     caller = operation.caller(router, "deliveries:read")
     id = operation.key(delivery_id, "delivery")
     with transaction() as connection:
-        if queries.delivery(connection, caller.project_id, id) is None:
+        if queries.delivery(connection, caller, id) is None:
             raise operation.missing("delivery")
-        rows = queries.list_attempts(connection, caller.project_id, id, limit=limit, cursor=cursor)
-    return answer(200, paging.page(rows, limit))
+        page = queries.list_attempts(connection, caller, id, has_error=has_error, limit=limit, cursor=cursor)
+    return answer(200, page)

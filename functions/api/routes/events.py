@@ -119,8 +119,8 @@ def list_event_deliveries(
         if not known:
             raise operation.missing("event")
         wanted = Filter(event_id=str(known[0]["id"]))
-        rows = delivery_queries.list_deliveries(connection, caller.project_id, wanted, limit=limit, cursor=cursor)
-    return answer(200, paging.page(rows, limit))
+        page = delivery_queries.list_deliveries(connection, caller, wanted, limit=limit, cursor=cursor)
+    return answer(200, page)
 
 
 def _accept(events: Sequence[EventIn], body: str, respond: Callable[[Ingested], Answer]) -> Response[str]:

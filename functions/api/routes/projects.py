@@ -1,23 +1,24 @@
-"""Projects and API keys: what the admin key is for."""
+"""Projects, which the admin key manages; and who a key is."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Body
-from sqlalchemy import Connection
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+from sqlalchemy import Connection, RowMapping
 
 from functions.adapters import vault
 from functions.adapters.database import transaction
-from functions.api import operation, paging
+from functions.api import audit, operation, paging
 from functions.api.idempotency import Answer
 from functions.api.operation import documented
 from functions.api.paging import Cursor, Limit
 from functions.api.queries import projects as queries
-from functions.api.rendering import answer, no_content, to_json
+from functions.api.queries.projects import Filter
+from functions.api.rendering import answer, to_json
 from functions.api.schemas.base import Page
-from functions.api.schemas.projects import ApiKey, ApiKeyIn, NewApiKey, Project, ProjectIn
-from functions.domain.api_keys import new_key
+from functions.api.schemas.projects import Principal, Project, ProjectIn, ProjectPatch
 from functions.domain.ids import uuid7
+from functions.errors import Invalid
 
 router = operation.Router()
 TAGS = ["projects"]
@@ -27,7 +28,7 @@ TAGS = ["projects"]
     "/v1/projects",
     tags=TAGS,
     summary="Create a project",
-    **documented("admin", 201, Project, 401, 403, 409, 413, 415, 422),
+    **documented("admin", 201, Project, 400, 401, 403, 409, 413, 415, 422),
 )
 def create_project(project: Annotated[ProjectIn, Body()]) -> Response[str]:
     caller = operation.admin(router)
@@ -36,7 +37,9 @@ def create_project(project: Annotated[ProjectIn, Body()]) -> Response[str]:
 
     def produce(connection: Connection) -> Answer:
         row = queries.add_project(connection, id=id, name=project.name, data_key=data_key)
-        return Answer(201, to_json(dict(row)))
+        made, version = _split(row)
+        audit.record(connection, caller, "project.created", id, after=made, project_id=id)
+        return Answer(201, to_json(made), version=version)
 
     return operation.post(router, caller, produce)
 
@@ -47,10 +50,19 @@ def create_project(project: Annotated[ProjectIn, Body()]) -> Response[str]:
     summary="List projects",
     **documented("admin", 200, Page[Project], 401, 403, 422),
 )
-def list_projects(limit: Limit = paging.DEFAULT_LIMIT, cursor: Cursor = "") -> Response[str]:
+def list_projects(
+    limit: Limit = paging.DEFAULT_LIMIT,
+    cursor: Cursor = "",
+    name: Annotated[
+        str, Query(pattern=r"^[^\x00]*$", max_length=255, description="Its beginning, whatever the case")
+    ] = "",
+    created_after: paging.After = None,
+    created_before: paging.Before = None,
+) -> Response[str]:
     operation.admin(router)
+    wanted = Filter(name, created_after, created_before)
     with transaction() as connection:
-        rows = queries.list_projects(connection, limit=limit, cursor=cursor)
+        rows = queries.list_projects(connection, wanted, limit=limit, cursor=cursor)
     return answer(200, paging.page(rows, limit))
 
 
@@ -63,60 +75,50 @@ def list_projects(limit: Limit = paging.DEFAULT_LIMIT, cursor: Cursor = "") -> R
 def read_project(project_id: str) -> Response[str]:
     operation.admin(router)
     with transaction() as connection:
-        row = queries.project(connection, operation.key(project_id, "project"))
-    if row is None:
-        raise operation.missing("project")
-    return answer(200, dict(row))
+        found, version = _split(queries.project(connection, operation.key(project_id, "project")))
+    return answer(200, found, version=version)
 
 
-@router.post(
-    "/v1/projects/<project_id>/api-keys",
+@router.patch(
+    "/v1/projects/<project_id>",
     tags=TAGS,
-    summary="Create an API key",
-    description="The answer holds the `key`, this once: only its hash is stored.",
-    **documented("admin", 201, NewApiKey, 401, 403, 404, 409, 413, 415, 422),
+    summary="Change a project",
+    description="Fields that are absent stay; none can be cleared. A change of `validation` is in force for the"
+    " next event.",
+    **documented("admin", 200, Project, 400, 401, 403, 404, 412, 413, 415, 422),
 )
-def create_api_key(project_id: str, api_key: Annotated[ApiKeyIn, Body()]) -> Response[str]:
+def change_project(project_id: str, project: Annotated[ProjectPatch, Body()]) -> Response[str]:
     caller = operation.admin(router)
-    id = operation.key(project_id, "project")
-
-    def produce(connection: Connection) -> Answer:
-        if queries.project(connection, id) is None:
-            raise operation.missing("project")
-        new = new_key()
-        row = dict(queries.add_api_key(connection, id, new, **api_key.model_dump()))
-        return Answer(201, to_json({**row, "key": new.key}), kept=to_json({**row, "key": None}))
-
-    return operation.post(router, caller, produce)
+    id, expected = operation.key(project_id, "project"), operation.expected_version(router)
+    values = project.model_dump(exclude_unset=True)
+    if not values:
+        raise Invalid("nothing to change: the body names no field")
+    with transaction() as connection:
+        before, version = _split(queries.lock_to_change(connection, id))
+        operation.check_version(expected, version)
+        catalog = values.get("validation", before["validation"]) != before["validation"]
+        after, version = _split(queries.change_project(connection, id, values, catalog=catalog))
+        audit.record(connection, caller, "project.updated", id, before=before, after=after, project_id=id)
+    return answer(200, after, version=version)
 
 
 @router.get(
-    "/v1/projects/<project_id>/api-keys",
+    "/v1/whoami",
     tags=TAGS,
-    summary="List a project's API keys",
-    **documented("admin", 200, Page[ApiKey], 401, 403, 404, 422),
+    summary="Read whom the API key authenticates",
+    description="Any key may ask. `project_id` and `key_id` are null for the admin key, `application_id` for one"
+    " that is not bound to an application.",
+    **documented("", 200, Principal, 401, 403),
 )
-def list_api_keys(project_id: str, limit: Limit = paging.DEFAULT_LIMIT, cursor: Cursor = "") -> Response[str]:
-    operation.admin(router)
-    id = operation.key(project_id, "project")
-    with transaction() as connection:
-        if queries.project(connection, id) is None:
-            raise operation.missing("project")
-        rows = queries.list_api_keys(connection, id, limit=limit, cursor=cursor)
-    return answer(200, paging.page(rows, limit))
+def whoami() -> Response[str]:
+    caller = operation.anybody(router)
+    ids = {name: getattr(caller, name) or None for name in ("project_id", "application_id", "key_id")}
+    return answer(200, {"admin": caller.admin, **ids, "scopes": sorted(caller.scopes)})
 
 
-@router.delete(
-    "/v1/projects/<project_id>/api-keys/<key_id>",
-    tags=TAGS,
-    summary="Revoke an API key",
-    description="It stops working within 60 s, when the gateway's cached answers have run out.",
-    **documented("admin", 204, None, 401, 403, 404),
-)
-def revoke_api_key(project_id: str, key_id: str) -> Response[str]:
-    operation.admin(router)
-    project, id = operation.key(project_id, "project"), operation.key(key_id, "API key")
-    with transaction() as connection:
-        if not queries.revoke_api_key(connection, project, id):
-            raise operation.missing("API key")
-    return no_content()
+def _split(row: RowMapping | None) -> tuple[dict[str, Any], int]:
+    """What the API shows of a project, and its version. Raises NotFound when there is none."""
+    if row is None:
+        raise operation.missing("project")
+    shown = dict(row)
+    return shown, shown.pop("version")

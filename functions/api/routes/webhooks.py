@@ -3,68 +3,104 @@
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Body
-from sqlalchemy import Connection
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import Connection, RowMapping
 
 from functions.adapters import vault
 from functions.adapters.database import transaction
-from functions.api import operation, paging
+from functions.api import audit, operation, paging, webhook_columns
+from functions.api.caller import Caller
 from functions.api.idempotency import Answer
 from functions.api.operation import documented
 from functions.api.paging import Cursor, Limit
+from functions.api.queries import applications
 from functions.api.queries import webhooks as queries
+from functions.api.queries.webhooks import Filter, Subscribed
 from functions.api.rendering import answer, no_content, to_json
 from functions.api.schemas.base import Page
-from functions.api.schemas.webhooks import Webhook, WebhookIn, WebhookPatch, WebhookSecret
+from functions.api.schemas.webhooks import Status, Webhook, WebhookIn, WebhookPatch
 from functions.domain import signing
+from functions.domain.filters import compile_filter
 from functions.domain.ids import uuid7
 from functions.errors import Invalid
 
 router = operation.Router()
 TAGS = ["webhooks"]
+PATH = "/v1/webhooks"
+ONE = f"{PATH}/<webhook_id>"
+NOT_COLUMNS = {"event_types", "filter", "application_id", "secret", "signing_algorithm"}  # of a creation's fields
 
 
 @router.post(
-    "/v1/webhooks",
+    PATH,
     tags=TAGS,
     summary="Create a webhook",
-    description="It starts with one subscription for each of its `event_types`. Its signing secret is made"
-    " unless one is given, and read at `/v1/webhooks/{id}/secret`.",
-    **documented("webhooks:write", 201, Webhook, 400, 401, 403, 409, 413, 415, 422),
+    description="It starts with one subscription for each of its `event_types`, each with the `filter`. Its"
+    " signing secret is made unless one is given, and read at `/v1/webhooks/{id}/secret`. What a key that is bound"
+    " to an application makes is bound to that application.",
+    **documented("webhooks:write", 201, Webhook, 400, 401, 403, 404, 409, 413, 415, 422),
 )
 def create_webhook(webhook: Annotated[WebhookIn, Body()]) -> Response[str]:
     caller = operation.caller(router, "webhooks:write")
-    id = uuid7()
-    values = webhook.model_dump(exclude={"event_types", "secret"}) | {
-        "id": id,
-        "project_id": caller.project_id,
-        "signing_secret": _encrypted(caller.project_id, id, webhook.secret),
-        "created_by": caller.key_id,
-        "updated_by": caller.key_id,
-    }
+    id, key = uuid7(), _cipher(caller)
+    given = webhook.model_dump(exclude=NOT_COLUMNS)
+    bound_to = vault.credentials_of(caller.project_id, id)
+    by = {"id": id, "project_id": caller.project_id, "created_by": caller.key_id, "updated_by": caller.key_id}
+    encrypted = webhook_columns.encrypted(key, bound_to, given)
+    values = webhook_columns.plain(given) | encrypted | _signing_secret(key, caller, id, webhook) | by
 
     def produce(connection: Connection) -> Answer:
-        queries.add_webhook(connection, values, webhook.event_types)
-        return Answer(201, to_json(queries.webhook(connection, caller.project_id, id)))
+        bound = applications.binding(connection, caller, webhook.application_id)
+        queries.add_webhook(connection, {**values, "application_id": bound}, _subscribed(webhook))
+        made, version = _read(connection, caller, id)
+        audit.record(connection, caller, "webhook.created", id, after=made, application_id=bound)
+        return Answer(201, to_json(made), version=version)
 
     return operation.post(router, caller, produce)
 
 
 @router.get(
-    "/v1/webhooks",
+    PATH,
     tags=TAGS,
     summary="List webhooks",
-    **documented("webhooks:read", 200, Page[Webhook], 401, 403, 422),
+    **documented("webhooks:read", 200, Page[Webhook], 401, 403, 404, 422),
 )
-def list_webhooks(limit: Limit = paging.DEFAULT_LIMIT, cursor: Cursor = "") -> Response[str]:
+def list_webhooks(
+    limit: Limit = paging.DEFAULT_LIMIT,
+    cursor: Cursor = "",
+    status: Annotated[Status | None, Query()] = None,
+    application_id: Annotated[str, Query(max_length=255, description="The application's id or uid")] = "",
+    environment: Annotated[str, Query(pattern="^[A-Za-z0-9._-]*$", max_length=64)] = "",
+    event_type: Annotated[
+        str,
+        Query(
+            pattern=r"^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?)?$",
+            max_length=255,
+            description="A type that they get, filters aside; or a pattern that they subscribe to",
+        ),
+    ] = "",
+    search: Annotated[
+        str,
+        Query(
+            pattern=r"^[^\x00]*$",
+            max_length=255,
+            description="Part of the name, the URL or the description, whatever the case",
+        ),
+    ] = "",
+    created_after: paging.After = None,
+    created_before: paging.Before = None,
+) -> Response[str]:
     caller = operation.caller(router, "webhooks:read")
     with transaction() as connection:
-        rows = queries.list_webhooks(connection, caller.project_id, limit=limit, cursor=cursor)
+        bound = applications.resolve_for_reading(connection, caller, application_id) if application_id else ""
+        wanted = Filter(status or "", bound, environment, event_type, search, created_after, created_before)
+        rows = queries.list_webhooks(connection, caller, wanted, limit=limit, cursor=cursor)
     return answer(200, paging.page(rows, limit))
 
 
 @router.get(
-    "/v1/webhooks/<webhook_id>",
+    ONE,
     tags=TAGS,
     summary="Read a webhook",
     **documented("webhooks:read", 200, Webhook, 401, 403, 404),
@@ -72,74 +108,93 @@ def list_webhooks(limit: Limit = paging.DEFAULT_LIMIT, cursor: Cursor = "") -> R
 def read_webhook(webhook_id: str) -> Response[str]:
     caller = operation.caller(router, "webhooks:read")
     with transaction() as connection:
-        return answer(200, _read(connection, caller.project_id, operation.key(webhook_id, "webhook")))
+        found, version = _read(connection, caller, operation.key(webhook_id, "webhook"))
+    return answer(200, found, version=version)
 
 
 @router.patch(
-    "/v1/webhooks/<webhook_id>",
+    ONE,
     tags=TAGS,
     summary="Change a webhook",
-    description="Fields that are absent stay. `null` clears `description` and is refused elsewhere.",
-    **documented("webhooks:write", 200, Webhook, 400, 401, 403, 404, 413, 415, 422),
+    description="Fields that are absent stay; an object or a list that is given replaces the whole one. `null`"
+    " clears `description`, `environment`, `headers`, `auth`, `ip_allowlist` and `rate_limit`, and is refused"
+    " elsewhere. Subscriptions, secrets and the status have calls of their own.",
+    **documented("webhooks:write", 200, Webhook, 400, 401, 403, 404, 412, 413, 415, 422),
 )
 def change_webhook(webhook_id: str, webhook: Annotated[WebhookPatch, Body()]) -> Response[str]:
     caller = operation.caller(router, "webhooks:write")
-    id = operation.key(webhook_id, "webhook")
-    values = webhook.model_dump(exclude_unset=True)
-    if not values:
+    expected, id = operation.expected_version(router), operation.key(webhook_id, "webhook")
+    given = webhook.model_dump(include=webhook.model_fields_set)
+    if not given:
         raise Invalid("nothing to change: the body names no field")
+    key = _cipher(caller) if webhook_columns.ENCRYPTED & given.keys() else None
     with transaction() as connection:
-        changed = queries.change_webhook(
-            connection, caller.project_id, id, {**values, "updated_by": caller.key_id}
-        )
-        if not changed:
-            raise operation.missing("webhook")
-        return answer(200, _read(connection, caller.project_id, id))
+        stored = _locked(connection, caller, id, expected)
+        before, _ = _read(connection, caller, id)
+        values = webhook_columns.plain(given)
+        if key is not None:
+            values |= webhook_columns.encrypted(key, vault.credentials_of(caller.project_id, id), given, stored)
+        queries.change_webhook(connection, caller, id, values)
+        after, version = _read(connection, caller, id)
+        bound = stored["application_id"]
+        audit.record(connection, caller, "webhook.updated", id, before=before, after=after, application_id=bound)
+    return answer(200, after, version=version)
 
 
 @router.delete(
-    "/v1/webhooks/<webhook_id>",
+    ONE,
     tags=TAGS,
     summary="Delete a webhook",
-    description="Nothing is sent to it any more, deliveries under way included. What was"
+    description="Nothing is sent to it any more, deliveries under way included; its secrets are deleted. What was"
     " delivered stays readable.",
-    **documented("webhooks:write", 204, None, 401, 403, 404),
+    **documented("webhooks:write", 204, None, 400, 401, 403, 404, 412),
 )
 def delete_webhook(webhook_id: str) -> Response[str]:
     caller = operation.caller(router, "webhooks:write")
-    id = operation.key(webhook_id, "webhook")
+    expected, id = operation.expected_version(router), operation.key(webhook_id, "webhook")
     with transaction() as connection:
-        if not queries.delete_webhook(connection, caller.project_id, id, caller.key_id):
-            raise operation.missing("webhook")
+        bound = _locked(connection, caller, id, expected)["application_id"]
+        before, _ = _read(connection, caller, id)
+        queries.delete_webhook(connection, caller, id)
+        audit.record(
+            connection, caller, "webhook.deleted", id, before=before, level="warning", application_id=bound
+        )
     return no_content()
 
 
-@router.get(
-    "/v1/webhooks/<webhook_id>/secret",
-    tags=TAGS,
-    summary="Read a webhook's signing secret",
-    **documented("webhooks:write", 200, WebhookSecret, 401, 403, 404),
-)
-def read_secret(webhook_id: str) -> Response[str]:
-    caller = operation.caller(router, "webhooks:write")
-    id = operation.key(webhook_id, "webhook")
-    with transaction() as connection:
-        row = queries.secret(connection, caller.project_id, id)
+def _read(connection: Connection, caller: Caller, id: str) -> tuple[dict[str, Any], int]:
+    """What the API shows of a webhook, and its version. Raises NotFound when there is none."""
+    row = queries.webhook(connection, caller, id)
     if row is None:
         raise operation.missing("webhook")
-    stored = vault.decrypt(bytes(row["data_key"]), caller.project_id, id, bytes(row["signing_secret"]))
-    return answer(200, {"secret": signing.shown(stored), "expiring": []})
+    return row, row.pop("version")
 
 
-def _read(connection: Connection, project_id: str, id: str) -> dict[str, Any]:
-    row = queries.webhook(connection, project_id, id)
+def _locked(connection: Connection, caller: Caller, id: str, expected: int | None) -> RowMapping:
+    """Raises NotFound or PreconditionFailed."""
+    row = queries.lock(connection, caller, id)
     if row is None:
         raise operation.missing("webhook")
+    operation.check_version(expected, row["version"])
     return row
 
 
-def _encrypted(project_id: str, id: str, secret: str | None) -> bytes:
+def _cipher(caller: Caller) -> AESGCM:
     """In no transaction: KMS may have to be asked (B5)."""
     with transaction() as connection:
-        data_key = queries.data_key(connection, project_id)
-    return vault.encrypt(data_key, project_id, id, signing.secret_bytes(secret) if secret else signing.new_key())
+        data_key = queries.data_key(connection, caller.project_id)
+    return vault.cipher(data_key, caller.project_id)
+
+
+def _signing_secret(key: AESGCM, caller: Caller, id: str, webhook: WebhookIn) -> dict[str, Any]:
+    algorithm = webhook.signing_algorithm or "hmac"
+    secret = signing.new_key(algorithm)
+    if webhook.secret is not None:
+        algorithm, secret = signing.parse(webhook.secret)
+    bound_to = vault.signing_secret_of(caller.project_id, id)
+    return {"signing_algorithm": algorithm, "signing_secret": vault.encrypt(key, bound_to, secret)}
+
+
+def _subscribed(webhook: WebhookIn) -> Subscribed:
+    path = None if webhook.filter is None else compile_filter(webhook.filter)
+    return Subscribed(webhook.event_types, webhook.filter, path)

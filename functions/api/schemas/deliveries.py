@@ -13,6 +13,7 @@ class Delivery(BaseModel):
     event_id: str
     event_type: str
     webhook_id: str
+    application_id: str | None
     status: Literal["pending", "delivering", "delivered", "failed"]
     attempts: int
     max_attempts: int
@@ -36,3 +37,4 @@ class Attempt(BaseModel):
     response_time_ms: int | None
     remote_address: str | None
     error: Error | None
+    expunged_at: datetime | None

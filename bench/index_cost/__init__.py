@@ -1,0 +1,1 @@
+"""What each index of the deliveries costs a delivery: server CPU and WAL."""

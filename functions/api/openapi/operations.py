@@ -1,0 +1,166 @@
+"""Operations: ids, scopes in words, parameters, and every status that one may answer."""
+
+import re
+from typing import Any
+
+from functions.api.openapi.responses import CORRELATION, header, reference
+
+Operation = dict[str, Any]
+VERSIONED = {"Application", "EventType", "Project", "Webhook"}  # are answered with an ETag
+SUCCESSES = {200: "what was asked for", 201: "it is created", 202: "it is accepted", 204: "it is done"}
+UUID = {"type": "string", "format": "uuid"}
+PATH_PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "project_id": ("The project's id", UUID),
+    "key_id": ("The API key's id", UUID),
+    "webhook_id": ("The webhook's id", UUID),
+    "subscription_id": ("The subscription's id", UUID),
+    "delivery_id": ("The delivery's id", UUID),
+    "dead_letter_id": ("The dead letter's id", UUID),
+    "job_id": ("The job's id", UUID),
+    "event_id": (
+        "The event's id, or the one that its sender gave it",
+        {"type": "string", "minLength": 1, "maxLength": 255},
+    ),
+    "application_id": (
+        "The application's id or uid",
+        {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[A-Za-z0-9._-]+$"},
+    ),
+    "name": (
+        "The event type's name",
+        {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*$"},
+    ),
+}
+QUERY_PARAMETERS = {  # where the route says nothing itself
+    "webhook_id": "Only what concerns this webhook",
+    "event_id": "Only what concerns this event: its id, or the one that its sender gave it",
+    "event_type": "Only events of this type",
+    "application_id": "Only what is bound to this application: its id or uid",
+    "environment": "Only events of this environment",
+    "delivery_id": "Only what concerns this delivery",
+    "status": "Only those in this state",
+    "kind": "Only those of this kind",
+}
+HEADER_PARAMETERS: dict[str, Any] = {
+    "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "Makes it safe to send the request again: for 24 hours the same key and body are answered"
+        " alike and done once; the same key with another body is refused with 409",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+        "example": "order-1042-created",
+    },
+    "IfMatch": {
+        "name": "If-Match",
+        "in": "header",
+        "description": "The `ETag` that was read: refused with 412 when it was changed since. `*` is any version",
+        "schema": {"type": "string", "pattern": '^([*]|(W/)?"[!#-~]*")$'},
+        "example": "*",
+    },
+    "CorrelationId": {
+        "name": CORRELATION,
+        "in": "header",
+        "description": "Of the caller's choice, 1 to 128 of `A-Z a-z 0-9 . _ : -`: comes back in the answer and"
+        " goes into logs, the audit log and deliveries. One that does not fit is ignored",
+        "schema": {"type": "string"},
+        "example": "checkout-7781",
+    },
+}
+
+
+def complete(operation: Operation, method: str, path: str) -> None:
+    """Change `operation` in place."""
+    generated = re.sub(r"\W", "_", path) + "_" + method
+    operation["operationId"] = operation["operationId"].removesuffix(generated)
+    _say_scope(operation)
+    stated = {int(status): answer for status, answer in operation.pop("responses").items()}
+    if "HTTPValidationError" in str(stated.get(422)):  # added by the resolver to every route
+        del stated[422]
+    for parameter in operation.get("parameters", []):
+        _parameter(parameter)
+    headers = _headers(operation, method, stated)
+    for name in headers:
+        parameter = {"$ref": f"#/components/parameters/{name}"}
+        operation.setdefault("parameters", []).append(parameter)
+    statuses = {*stated, *_of_every(operation, method, path), *((400,) if "If-Match" in headers else ())}
+    operation["responses"] = {
+        str(status): _success(stated[status], status, method)
+        if status in stated and (status < 400 or "Problem" not in str(stated[status]))
+        else reference(status)
+        for status in sorted(statuses)
+    }
+
+
+def _say_scope(operation: Operation) -> None:
+    """In words and as the requirement: tools of OpenAPI 3.0 know no scopes of a bearer key."""
+    [requirement] = operation.get("security") or [{}]
+    scopes = requirement.get("api_key", [])
+    if scopes == ["admin"]:
+        operation["security"] = [{"admin_key": []}]
+        said = "Takes the admin key."
+    elif scopes:
+        said = f"Takes an API key with the scope `{scopes[0]}`."
+    else:
+        operation["security"] = []
+        said = "Takes no key."
+    operation["description"] = " ".join(filter(None, (operation.get("description"), said)))
+
+
+def _parameter(parameter: dict[str, Any]) -> None:
+    """An absent query parameter is absent: `null` and empty defaults are how the routes say it, not callers."""
+    schema = parameter["schema"]
+    if parameter["in"] == "path":
+        description, known = PATH_PARAMETERS[parameter["name"]]
+        parameter |= {"description": description, "schema": {**known, **schema}}
+        return
+    if isinstance(schema.get("type"), list):
+        schema["type"] = next(one for one in schema["type"] if one != "null")
+    if schema.get("default", 0) in ("", None):
+        del schema["default"]
+    schema.pop("description", None)
+    if not parameter.get("description") and parameter["name"] in QUERY_PARAMETERS:
+        parameter["description"] = QUERY_PARAMETERS[parameter["name"]]
+
+
+def _headers(operation: Operation, method: str, stated: dict[int, Any]) -> list[str]:
+    """The names of the header parameters that the operation takes."""
+    guarded = operation["security"] != []
+    takes = {
+        "IdempotencyKey": method == "post" and guarded,
+        "IfMatch": 412 in stated,
+        "CorrelationId": guarded,
+    }
+    return [name for name, taken in takes.items() if taken]
+
+
+def _of_every(operation: Operation, method: str, path: str) -> set[int]:
+    """What the machinery around every route of its kind may answer."""
+    statuses = {429, 500, 503}
+    if operation["security"]:
+        statuses |= {401, 403}
+    if "requestBody" in operation:
+        statuses |= {400, 413, 415, 422}
+    if method == "post":
+        statuses |= {400, 409, 413, 415}
+    if "{" in path:
+        statuses.add(404)
+    return statuses
+
+
+def _success(answer: dict[str, Any], status: int, method: str) -> dict[str, Any]:
+    answer = {**answer, "headers": {CORRELATION: {**header("CorrelationId")}}}
+    if answer["description"] == "done":
+        answer["description"] = SUCCESSES[status]
+    if not answer.get("content"):
+        answer.pop("content", None)
+    model = _model(answer)
+    if model in VERSIONED:
+        answer["headers"]["ETag"] = header("ETag")
+    if method == "post":
+        answer["headers"]["idempotency-replayed"] = header("IdempotencyReplayed")
+    return answer
+
+
+def _model(answer: dict[str, Any]) -> str:
+    """The name of the schema that is answered, if it has one."""
+    schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+    return str(schema.get("$ref", "")).rpartition("/")[2]

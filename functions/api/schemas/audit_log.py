@@ -1,0 +1,34 @@
+"""The audit log."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+
+class Actor(BaseModel):
+    type: Literal["api_key", "admin"]
+    id: Annotated[str | None, Field(description="The id of the API key; null for the admin key")]
+
+
+class Resource(BaseModel):
+    type: str
+    id: str
+
+
+class AuditEntry(BaseModel):
+    id: str
+    event: Annotated[str, Field(examples=["webhook.updated"])]
+    level: Annotated[
+        Literal["info", "warning"],
+        Field(description="`warning`: something was taken away, shown or sent again"),
+    ]
+    actor: Actor
+    resource: Resource
+    application_id: Annotated[str | None, Field(description="The application that the resource is bound to")]
+    before: Annotated[Any, Field(description="What the API showed of the resource; null when it was made")]
+    after: Annotated[Any, Field(description="What the API shows of the resource; null when it was taken away")]
+    correlation_id: str
+    request_id: str
+    source_ip: str | None
+    created_at: datetime

@@ -1,0 +1,169 @@
+"""Pages of lists that are long: an index is walked newest first, so many of its rows a call and no more.
+
+What `WHERE … ORDER BY id DESC LIMIT 51` costs depends on what the planner guesses: it walks the primary key when
+it takes the rows for common, and then reads everybody's to find none of a webhook that ended weeks ago. Three
+things leave it nothing to guess (docs/decisions/bounded-lists.md):
+
+- A range of (leading column, key), ordered by both, is what one index has and no other.
+- Both ends of the key's range are given, from the newest partition on, so only the partitions of that range are
+  planned and read.
+- After STEP rows of the index it ends, found or not: then the page is short, or empty, and its cursor leads on.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    Select,
+    Table,
+    Text,
+    and_,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
+
+from functions.api import paging
+from functions.domain.ids import uuid7_floor
+from functions.domain.partitions import SERIES, start_of
+
+STEP = 5_000  # rows of an index a call looks at: about 5 ms when none of them is wanted
+PROBE = 500  # rows by which two indexes are compared
+SPANS = (0, 3)  # partitions behind the newest: this one, then those to three before it, then all others
+FIRST = str(UUID(int=0))
+AHEAD = timedelta(days=1)  # by which clocks that make keys may be before ours, and more
+
+
+@dataclass(frozen=True)
+class Index:
+    """The rows that have these values in an index's columns before the key; `only` narrows them further.
+
+    `only` holds the predicate of a partial index, and conditions that all of these rows meet or none.
+    """
+
+    at: Sequence[tuple[Column[Any], str]]
+    only: Sequence[ColumnElement[bool]] = ()
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What is looked for. Each of `ways` is one index, or several without a row in common, with all of it."""
+
+    table: Table
+    shown: Callable[[FromClause], ColumnElement[Any]]  # a row as JSON
+    wanted: Callable[[FromClause], list[ColumnElement[bool]]]
+    ways: Sequence[Sequence[Index]]
+    after: datetime | None = None  # inclusive
+    before: datetime | None = None  # exclusive
+    oldest: str = field(default=FIRST)  # key below which there can be none
+
+
+def page(connection: Connection, walk: Walk, *, limit: int, cursor: str) -> str:
+    """The answer of a list as JSON text. Raises Invalid for what is no cursor."""
+    found: list[str] = []
+    last = None
+    for low, high in _spans(walk, cursor):
+        for row in _step(connection, walk, low, high, limit + 1 - len(found)):
+            if len(found) == limit and row.wanted:
+                return paging.rendered(found, last)
+            if row.wanted:
+                found.append(row.shown)
+            last = row.id
+            if row.ended:
+                return paging.rendered(found, last)
+    return paging.rendered(found, None)
+
+
+def _step(connection: Connection, walk: Walk, low: str, high: str, limit: int) -> Sequence[Row[Any]]:
+    way = _sparsest(connection, walk, low, high)
+    return connection.execute(_statement(walk, way, low, high, limit)).all()
+
+
+def _spans(walk: Walk, cursor: str) -> Iterator[tuple[str, str]]:
+    """Ranges of keys, newest first: lower end inclusive, upper end exclusive."""
+    low, high = _bounds(walk, cursor)
+    newest = datetime.fromtimestamp((UUID(high).int >> 80) / 1000, UTC)
+    series = next((series for series in SERIES if series.table == walk.table.name), None)
+    for back in SPANS if series else ():
+        start = uuid7_floor(start_of(series, newest, -back))
+        if low < start < high:
+            yield start, high
+            high = start
+    if low < high:
+        yield low, high
+
+
+def _bounds(walk: Walk, cursor: str) -> tuple[str, str]:
+    """The keys between which all is that is wanted and not on an earlier page."""
+    ends = [uuid7_floor(datetime.now(UTC) + AHEAD)]
+    if cursor:
+        ends.append(paging.key_of(cursor))
+    if walk.before is not None:
+        ends.append(paging.ceiling(walk.before))
+    return max(walk.oldest, FIRST if walk.after is None else uuid7_floor(walk.after)), min(ends)
+
+
+def _sparsest(connection: Connection, walk: Walk, low: str, high: str) -> Sequence[Index]:
+    """The way that reaches furthest back in PROBE rows: it has the fewest that are not wanted."""
+    if len(walk.ways) == 1:
+        return walk.ways[0]
+    probes = [_probe(walk.table, index, low, high) for way in walk.ways for index in way]
+    reached = iter(connection.execute(select(*(probe.scalar_subquery() for probe in probes))).one())
+    return min(walk.ways, key=lambda way: max(str(next(reached) or FIRST) for _ in way))
+
+
+def _probe(table: Table, index: Index, low: str, high: str) -> Select[Any]:
+    return _in_order(select(table.c.id), table, index, low, high).offset(PROBE).limit(1)
+
+
+def _statement(walk: Walk, way: Sequence[Index], low: str, high: str, limit: int) -> Any:
+    legs = [_leg(walk, index, low, high, limit) for index in way]
+    if len(legs) == 1:
+        return legs[0]
+    merged = union_all(*legs).subquery()
+    return select(merged).order_by(merged.c.id.desc()).limit(limit)
+
+
+def _leg(walk: Walk, index: Index, low: str, high: str, limit: int) -> Select[Any]:
+    """What is wanted of the next STEP rows of an index; the last of them in any case, if there are so many."""
+    number = func.row_number().over(order_by=_order(walk.table, index)).label("number")
+    rows = _in_order(select(*walk.table.c, number), walk.table, index, low, high).limit(STEP).subquery("d")
+    ended, wanted = rows.c.number == STEP, and_(true(), *walk.wanted(rows))
+    columns = (
+        cast(rows.c.id, Text).label("id"),
+        wanted.label("wanted"),
+        ended.label("ended"),
+        cast(walk.shown(rows), Text).label("shown"),
+    )
+    return select(*columns).where(or_(wanted, ended)).order_by(*_order(rows, index)).limit(limit)
+
+
+def _in_order(statement: Select[Any], table: Table, index: Index, low: str, high: str) -> Select[Any]:
+    *fixed, (lead, value) = index.at
+    key = table.c.id
+    place = tuple_(lead, key)
+    return statement.where(
+        *(column == at for column, at in fixed),
+        place >= tuple_(literal(value, lead.type), literal(low, key.type)),
+        place < tuple_(literal(value, lead.type), literal(high, key.type)),
+        key >= low,
+        key < high,
+        *index.only,
+    ).order_by(*_order(table, index))
+
+
+def _order(rows: FromClause, index: Index) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    return rows.c[index.at[-1][0].name].desc(), rows.c.id.desc()

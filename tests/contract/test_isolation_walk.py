@@ -1,0 +1,252 @@
+"""Every operation of the document with somebody else's ids, and with every key that must not open it.
+
+What is another project's, or another application's for a key that is bound to one, is as if it were not there: the
+same status, code and message as for an id that does not exist, and nothing of it changes.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, get_args
+from uuid import uuid4
+
+import pytest
+
+from functions.domain.api_keys import Scope
+from tests.contract.documented import Operation, fields, load, operations
+from tests.contract.world import Things, rows, things
+from tests.integration.conftest import Answer, Client, Service
+
+OPERATIONS = [one for one in operations(load()) if one.path.startswith("/v1/")]
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
+# The id of a new event is chosen, not looked up, and may be anything: an id of another project's event does not
+# find that event.
+CHOSEN = {("send_event", "id")}
+NewProject = Callable[..., tuple[str, Client]]
+
+
+@dataclass(frozen=True)
+class Call:
+    method: str
+    path: str
+    body: Any = None
+    names: list[str] = field(default_factory=list)  # of the ids that are somebody else's
+
+    def by(self, client: Client) -> Answer:
+        return client(self.method, self.path, self.body)
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} {json.dumps(self.body)}"
+
+
+def calls(operation: Operation, own: Things, foreign: Things) -> Iterator[Call]:
+    """The operation with every id of its path foreign, each of them alone, and each of its query and its body."""
+    body = operation.examples[0] if operation.examples else None
+    in_path = operation.names("path")
+    choices = [in_path, *([name] for name in in_path if len(in_path) > 1)]
+    for names in choices if in_path else ():
+        ids = own.ids | {name: foreign.ids[name] for name in names}
+        yield Call(operation.method, operation.path.format(**ids), body, names)
+    path = own.filled(operation.path)
+    for name in operation.names("query"):
+        if name in foreign.ids:
+            yield Call(operation.method, f"{path}?{name}={foreign.ids[name]}", body, [name])
+    if operation.body and isinstance(body, dict):
+        for name, schema in fields(operation.document, operation.body["schema"]).items():
+            if (one := _singular(name)) in foreign.ids and (operation.id, name) not in CHOSEN:
+                value = [foreign.ids[one]] if "array" in schema.get("type", []) else foreign.ids[one]
+                yield Call(operation.method, path, body | {name: value}, [name])
+
+
+def _singular(name: str) -> str:
+    return name.removesuffix("s") if name.endswith("_ids") else name
+
+
+def missing(like: Things) -> Things:
+    """Ids of the same shapes that nothing has."""
+    return Things(
+        {name: str(uuid4()) if UUID.fullmatch(id) else f"no-{uuid4().hex}" for name, id in like.ids.items()}, ""
+    )
+
+
+def told(answer: Answer, *ids: Things) -> tuple[int, str]:
+    """The status, and the body without what is different in any two answers."""
+    body = json.dumps(answer.body, sort_keys=True)
+    for one in ids:
+        for id in one.ids.values():
+            body = body.replace(id, "<id>")
+    body = re.sub(r'"request_id": "[^"]*"', "", body)
+    return answer.status, TIME.sub("<time>", UUID.sub("<id>", body))
+
+
+def with_keys(service: Service, project_id: str, found: Things) -> Things:
+    [key, *_] = service.admin("GET", f"/v1/projects/{project_id}/api-keys").body["data"]
+    ids = {"project_id": project_id, "key_id": key["id"], "resource_id": found.ids["webhook_id"]}
+    return Things(found.ids | ids | {"actor_id": key["id"]}, found.application)
+
+
+def test_another_project_s_things_are_as_if_they_were_not_there(service: Service, new_project: NewProject) -> None:
+    project, stranger = new_project()
+    foreign = with_keys(service, service.project_id, things(service, service.client))
+    own = with_keys(service, project, things(service, stranger))
+    before = rows(service.sql, service.project_id)
+    problems = [
+        problem
+        for operation in OPERATIONS
+        if not operation.takes_admin_key
+        for problem in compared(operation, stranger, own, foreign)
+    ]
+    after = rows(service.sql, service.project_id)
+    problems += [f"the rows of {table} changed" for table in before if before[table] != after[table]]
+    assert not problems, "\n".join(problems)
+
+
+def test_another_application_s_things_are_as_if_they_were_not_there_for_a_bound_key(service: Service) -> None:
+    theirs = things(service, service.client, uid="theirs")
+    whole = things(service, service.client)  # bound to none: not for a bound key either
+    mine = things(service, service.client, uid="mine")
+    bound = key_of(service, ["*"], application_id=mine.application)
+    own = with_keys(service, service.project_id, mine)
+    problems = []
+    before = rows(service.sql, service.project_id)
+    for found in (theirs, whole):
+        foreign = Things(
+            {**with_keys(service, service.project_id, found).ids, "project_id": service.project_id}, ""
+        )
+        for operation in OPERATIONS:
+            if not operation.takes_admin_key and "name" not in operation.names("path"):
+                problems += compared(operation, bound, own, foreign)
+    after = rows(service.sql, service.project_id)
+    touched = with_ids(service, theirs, whole)
+    problems += [f"rows of {table} are gone or changed" for table in touched if touched[table] - after[table]]
+    assert before.keys() == after.keys()
+    assert not problems, "\n".join(problems)
+
+
+def test_lists_of_another_project_and_of_a_bound_key_hold_only_their_own(
+    service: Service, new_project: NewProject
+) -> None:
+    _, stranger = new_project()
+    theirs, mine = (things(service, service.client, uid=uid) for uid in ("theirs", "mine"))
+    bound = key_of(service, ["*"], application_id=mine.application)
+    for operation in OPERATIONS:
+        if operation.method != "GET" or operation.takes_admin_key or operation.names("path"):
+            continue
+        for client, hidden in ((stranger, (theirs, mine)), (bound, (theirs,))):
+            answer = client("GET", operation.path)
+            text = json.dumps(answer.body)
+            seen = [
+                name
+                for one in hidden
+                for name, id in one.ids.items()
+                if id in text and not (client is bound and name in {"name", "event_type"})
+            ]
+            assert not seen, (str(operation), seen)
+
+
+def compared(operation: Operation, client: Client, own: Things, foreign: Things) -> list[str]:
+    """What gives away that the foreign things are there."""
+    nowhere = missing(foreign)
+    problems = []
+    pairs = zip(calls(operation, own, foreign), calls(operation, own, nowhere), strict=True)
+    for theirs, nobodys in pairs:
+        there, not_there = theirs.by(client), nobodys.by(client)
+        if told(there, foreign, own) != told(not_there, nowhere, own):
+            problems.append(f"{theirs}: {there.status} {there.body}, but {not_there.status} {not_there.body}")
+        if set(theirs.names) & set(operation.names("path")) and there.status < 400:
+            problems.append(f"{theirs}: {there.status} {there.body}")
+    return problems
+
+
+def with_ids(service: Service, *found: Things) -> dict[str, Any]:
+    """The rows whose text names one of the things' ids, as they are now."""
+    from collections import Counter
+
+    tables = [name for (name,) in service.sql.run(TABLES_OF_THINGS)]
+    ids = [id for one in found for name, id in one.ids.items() if name.endswith("_id")]
+    return {
+        table: Counter(
+            digest
+            for (digest,) in service.sql.run(
+                f"SELECT md5(t::text) FROM webhook.{table} t WHERE id::text = ANY (:ids)", ids=ids
+            )
+        )
+        for table in tables
+    }
+
+
+TABLES_OF_THINGS = """
+SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'webhook' AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+  AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'id')
+"""
+
+
+def key_of(service: Service, scopes: list[str], **values: Any) -> Client:
+    """A key of the first project."""
+    body = {"name": "k", "scopes": scopes, **values}
+    answer = service.admin("POST", f"/v1/projects/{service.project_id}/api-keys", body)
+    assert answer.status == 201, answer.body
+    return Client(answer.body["key"])
+
+
+@pytest.fixture
+def own(service: Service) -> Things:
+    return with_keys(service, service.project_id, things(service, service.client))
+
+
+def test_without_a_good_key_every_operation_is_refused(service: Service, own: Things) -> None:
+    before = rows(service.sql)
+    for operation in OPERATIONS:
+        body = operation.examples[0] if operation.examples else None
+        for key in ("", "nothing", "hl_AAAAAAAAAAAA_" + "A" * 40, "the-admin-key2"):
+            answer = Client(key)(operation.method, own.filled(operation.path), body)
+            assert answer.status == 401, (str(operation), key, answer.body)
+            assert answer.body["error"]["code"] == "unauthorized"
+            assert answer.body["error"]["request_id"]
+    assert rows(service.sql) == before
+
+
+def test_revoked_and_expired_keys_open_nothing(service: Service, own: Things) -> None:
+    path = f"/v1/projects/{service.project_id}/api-keys"
+    made = {name: service.admin("POST", path, {"name": name, "scopes": ["*"]}).body for name in ("a", "b")}
+    assert service.admin("DELETE", f"{path}/{made['a']['id']}").status == 204
+    service.sql.run(
+        "UPDATE webhook.api_keys SET expires_at = now() - interval '1 second' WHERE id = CAST(:id AS uuid)",
+        id=made["b"]["id"],
+    )
+    before = rows(service.sql)
+    for operation in OPERATIONS:
+        body = operation.examples[0] if operation.examples else None
+        for key in made.values():
+            answer = Client(key["key"])(operation.method, own.filled(operation.path), body)
+            assert answer.status == 401, (str(operation), key["name"], answer.body)
+    assert rows(service.sql) == before
+
+
+def test_the_wrong_kind_of_key_is_refused(service: Service, own: Things) -> None:
+    before = rows(service.sql)
+    for operation in OPERATIONS:
+        body = operation.examples[0] if operation.examples else None
+        wrong = service.client if operation.takes_admin_key else service.admin
+        if operation.takes_admin_key and operation.takes_project_key:
+            continue
+        answer = wrong(operation.method, own.filled(operation.path), body)
+        assert answer.status == 403, (str(operation), answer.body)
+        assert answer.body["error"]["code"] == "forbidden"
+    assert rows(service.sql) == before
+
+
+def test_every_scope_but_the_one_that_is_needed_is_not_enough(service: Service, own: Things) -> None:
+    scopes = [scope for scope in get_args(Scope) if scope != "*"]
+    clients = {left: key_of(service, [scope for scope in scopes if scope != left]) for left in scopes}
+    before = rows(service.sql)
+    for operation in OPERATIONS:
+        for scope in operation.scopes:
+            body = operation.examples[0] if operation.examples else None
+            answer = clients[scope](operation.method, own.filled(operation.path), body)
+            assert answer.status == 403, (str(operation), answer.body)
+            assert scope in answer.body["error"]["message"]
+    assert rows(service.sql) == before

@@ -1,0 +1,132 @@
+"""One of everything in a project, and what its rows are: for tests that must find it untouched, or not find it."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pg8000.native
+
+from tests.integration.conftest import Client, Service
+
+FAILED = """
+UPDATE webhook.webhook_deliveries
+SET status = 'failed', attempts = max_attempts, failed_at = now(), scheduled_at = NULL, sweep_at = NULL
+WHERE id = CAST(:delivery AS uuid)
+"""
+TABLES = """
+SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'webhook' AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1
+"""
+
+
+PARENTS = {  # column → the table that says whose the row is; "" when the column itself does
+    "project_id": "",
+    "owner_id": "",
+    "webhook_id": "webhooks",
+    "event_type_id": "webhook_event_types",
+}
+
+
+@dataclass(frozen=True)
+class Things:
+    """Ids by the name of the path parameter, query parameter or field that takes them."""
+
+    ids: dict[str, str]
+    application: str  # that all of it is bound to, or none
+
+    def filled(self, path: str) -> str:
+        return path.format(**self.ids)
+
+
+def things(service: Service, client: Client, *, uid: str = "") -> Things:
+    """One of everything, made through the API where it can be; bound to a new application if it is given a uid."""
+    bound: dict[str, Any] = {}
+    application = made(client("POST", "/v1/applications", {"name": "acme", "uid": uid or f"uid-{uuid4()}"}))
+    if uid:
+        bound = {"application_id": application["id"]}
+    event_type = f"walk.{uuid4().hex}"
+    made(client("POST", "/v1/event-types", {"name": event_type, "schema": {"type": "object"}}))
+    webhook = made(
+        client(
+            "POST",
+            "/v1/webhooks",
+            {"name": "orders", "url": "http://127.0.0.1:9/hook", "event_types": [event_type], **bound},
+        )
+    )
+    event = made(
+        client("POST", "/v1/events", {"type": event_type, "data": {"n": 1}, "id": f"mine-{uuid4()}", **bound})
+    )
+    [delivery] = made(client("GET", f"/v1/deliveries?webhook_id={webhook['id']}"))["data"]
+    ids = {
+        "application_id": application["id"],
+        "delivery_id": delivery["id"],
+        "event_id": event["id"],
+        "name": event_type,
+        "event_type": event_type,
+        "subscription_id": webhook["subscriptions"][0]["id"],
+        "webhook_id": webhook["id"],
+    }
+    ids["dead_letter_id"] = _dead_letter(service.sql, ids)
+    ids["job_id"] = _job(service.sql, ids, bound.get("application_id"))
+    return Things(ids, bound.get("application_id", ""))
+
+
+def made(answer: Any) -> dict[str, Any]:
+    assert 200 <= answer.status < 300, answer.body
+    return dict(answer.body)
+
+
+def rows(sql: pg8000.native.Connection, project_id: str = "") -> dict[str, Counter[str]]:
+    """For each table, the digests of the project's rows; without a project, of all rows."""
+    return {name: _rows(sql, name, project_id) for (name,) in sql.run(TABLES)}
+
+
+def _rows(sql: pg8000.native.Connection, table: str, project_id: str) -> Counter[str]:
+    only = f"WHERE {_whose(sql, table)}" if project_id else ""
+    found = sql.run(
+        f"SELECT md5(t::text) FROM webhook.{table} t {only}", **({"project": project_id} if only else {})
+    )
+    return Counter(digest for (digest,) in found)
+
+
+def _whose(sql: pg8000.native.Connection, table: str) -> str:
+    """The condition for the rows of a project. A table that says in no way whose its rows are is a mistake here."""
+    columns = [
+        name
+        for (name,) in sql.run(
+            "SELECT attname FROM pg_attribute WHERE attrelid = CAST(:t AS regclass) AND attnum > 0",
+            t=f"webhook.{table}",
+        )
+    ]
+    if table == "projects":
+        return "id = CAST(:project AS uuid)"
+    for column, owner in PARENTS.items():
+        if column in columns:
+            mine = f"SELECT id FROM webhook.{owner} WHERE project_id = CAST(:project AS uuid)"
+            return f"{column} IN ({mine})" if owner else f"{column} = CAST(:project AS uuid)"
+    raise AssertionError(f"whose are the rows of {table}? PARENTS does not say")
+
+
+def _dead_letter(sql: pg8000.native.Connection, ids: dict[str, str]) -> str:
+    """As the delivery function leaves one behind: the delivery failed for good."""
+    sql.run(FAILED, delivery=ids["delivery_id"])
+    [[id]] = sql.run(
+        "INSERT INTO webhook.webhook_dlq (delivery_id, project_id, application_id, event_id, event_type,"
+        " webhook_id, reason, attempts) SELECT id, project_id, application_id, event_id, event_type, webhook_id,"
+        " 'attempts_exhausted', attempts"
+        " FROM webhook.webhook_deliveries WHERE id = CAST(:delivery AS uuid) RETURNING id",
+        delivery=ids["delivery_id"],
+    )
+    return str(id)
+
+
+def _job(sql: pg8000.native.Connection, ids: dict[str, str], application_id: str | None) -> str:
+    [[id]] = sql.run(
+        "INSERT INTO webhook.jobs (project_id, application_id, kind, parameters, total, sweep_at, correlation_id)"
+        " SELECT project_id, CAST(:application AS uuid), 'retry', '{}', 1, now() + interval '1 hour', 'walk'"
+        " FROM webhook.webhooks WHERE id = CAST(:webhook AS uuid) RETURNING id",
+        webhook=ids["webhook_id"],
+        application=application_id,
+    )
+    return str(id)
