@@ -121,6 +121,7 @@ CREATE TABLE webhook.webhook_subscriptions (
   updated_at timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT webhook_subscriptions_webhook_fkey FOREIGN KEY (project_id, webhook_id)
     REFERENCES webhook.webhooks (project_id, id) ON DELETE CASCADE,
+  CONSTRAINT webhook_subscriptions_pattern_key UNIQUE (webhook_id, event_type),
   CONSTRAINT webhook_subscriptions_id_is_uuidv7 CHECK (uuid_extract_version(id) = 7),
   CONSTRAINT webhook_subscriptions_pattern_shape
     CHECK (event_type ~ '^(\\*|[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*(\\.\\*)?)$')

@@ -5,7 +5,9 @@ Revises: 0001
 
 Safety rule: the code of the previous release must keep working on the new schema (expand now, contract one
 release later). This revision adds tables, nullable columns and columns with constant defaults, none of which
-rewrites a table. Its downgrade drops what only the new tables hold, and refuses to while there are applications or
+rewrites a table. One thing of the previous release stops for the minutes until the new code is there: it cannot
+add a subscription (500, nothing is lost), because a pattern may now be subscribed to with several filters and its
+statement names the old unique constraint. The downgrade drops what only the new tables hold, and refuses to while there are applications or
 audited changes unless HOOKLINE_ALLOW_DATA_LOSS=1.
 """
 
@@ -109,6 +111,7 @@ COMMENT ON TABLE webhook.webhook_expiring_secrets IS
 CREATE INDEX webhook_expiring_secrets_by_webhook ON webhook.webhook_expiring_secrets (webhook_id, expires_at);
 
 ALTER TABLE webhook.webhook_subscriptions
+  DROP CONSTRAINT webhook_subscriptions_pattern_key,
   ADD COLUMN filter jsonb,
   ADD COLUMN filter_path jsonpath,
   ADD CONSTRAINT webhook_subscriptions_filter_is_an_object CHECK (jsonb_typeof(filter) = 'object'),
@@ -301,6 +304,10 @@ def downgrade() -> None:
         op.execute(f"DROP INDEX webhook.{index}")
     op.execute("DROP INDEX webhook.webhook_dlq_by_webhook")
     op.execute("ALTER TABLE webhook.webhook_events ALTER COLUMN data SET NOT NULL")
+    op.execute(
+        "ALTER TABLE webhook.webhook_subscriptions"
+        " ADD CONSTRAINT webhook_subscriptions_pattern_key UNIQUE (webhook_id, event_type)"
+    )
     op.execute("DROP TABLE webhook.applications")
 
 

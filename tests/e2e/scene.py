@@ -1,4 +1,4 @@
-"""A project's webhooks at a receiver that verifies every signature with the package `standardwebhooks`."""
+"""A project and its webhooks at a receiver that verifies every signature with the package `standardwebhooks`."""
 
 import json
 import subprocess
@@ -16,17 +16,22 @@ from sqlalchemy import make_url
 
 from tests.e2e.service import ROOT, Service
 
-UNFINISHED = "status NOT IN ('delivered', 'failed')"
+UNFINISHED = "event_type = :type AND status NOT IN ('delivered', 'failed')"
 
 
 @dataclass
 class Scene:
-    """Three webhooks on one event type of their own."""
+    """Three webhooks on one event type of their own, in a project of their own."""
 
     service: Service
+    api_key: str
     receiver: str
     event_type: str
     webhooks: dict[str, str]  # name at the receiver → webhook id
+
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
+        """One API call with the key of this scene's project."""
+        return self.service.request(method, path, headers=_bearer(self.api_key), **options)
 
     def batch(self, numbers: range) -> list[dict[str, Any]]:
         """Events with ids of their own, so that sending them again is safe."""
@@ -40,7 +45,7 @@ class Scene:
         deadline = time.monotonic() + seconds
         while True:
             try:
-                answer = self.service.request("POST", "/v1/events/batch", json={"events": events})
+                answer = self.request("POST", "/v1/events/batch", json={"events": events})
             except requests.RequestException as error:
                 problem = str(error)
             else:
@@ -78,12 +83,22 @@ class Scene:
     def unfinished(self) -> int:
         """A database that is away counts as one: there is no telling."""
         try:
-            ((count,),) = self.rows(
-                f"SELECT count(*) FROM webhook.webhook_deliveries WHERE event_type = :type AND {UNFINISHED}"
-            )
+            ((count,),) = self.rows(f"SELECT count(*) FROM webhook.webhook_deliveries WHERE {UNFINISHED}")
         except (pg8000.native.InterfaceError, pg8000.native.DatabaseError, OSError):
             return 1
         return int(count)
+
+    def finish(self, seconds: float = 60) -> None:
+        """Wait until nothing is under way any more. Fails with what still is, and why."""
+        try:
+            self.service.wait_until(lambda: self.unfinished() == 0, seconds)
+        except AssertionError as error:
+            held_up = self.rows(
+                "SELECT count(*), webhook_id, status, attempts, last_error_code, min(sweep_at) - now()"
+                f" FROM webhook.webhook_deliveries WHERE {UNFINISHED} GROUP BY 2, 3, 4, 5"
+            )
+            error.add_note(f"unfinished: {held_up}")
+            raise
 
 
 @contextmanager
@@ -93,21 +108,39 @@ def scene(service: Service, **webhook: Any) -> Iterator[Scene]:
         assert process.stdout is not None
         try:
             receiver = f"http://127.0.0.1:{json.loads(process.stdout.readline())['port']}"
-            yield _webhooks(service, receiver, webhook)
+            yield _made(service, receiver, webhook)
         finally:
             process.terminate()
 
 
-def _webhooks(service: Service, receiver: str, webhook: dict[str, Any]) -> Scene:
-    event_type, made = f"scene.{uuid4().hex}", {}
+def _made(service: Service, receiver: str, webhook: dict[str, Any]) -> Scene:
+    here = Scene(service, _project_key(service), receiver, f"scene.{uuid4().hex}", {})
     for number in range(3):
-        name = f"{event_type}-{number}"
-        body = {"name": name, "url": f"{receiver}/hooks/{name}", "event_types": [event_type], **webhook}
-        created = service.request("POST", "/v1/webhooks", json=body)
-        assert created.status_code == 201, created.text
-        made[name] = created.json()["id"]
-        secret = service.request("GET", f"/v1/webhooks/{made[name]}/secret").json()["secret"]
+        name = f"{here.event_type}-{number}"
+        body = {"name": name, "url": f"{receiver}/hooks/{name}", "event_types": [here.event_type], **webhook}
+        here.webhooks[name] = _created(here.request("POST", "/v1/webhooks", json=body))["id"]
+        secret = here.request("GET", f"/v1/webhooks/{here.webhooks[name]}/secret").json()["secret"]
         requests.put(
             f"{receiver}/control/endpoints/{name}", json={"secret": secret}, timeout=30
         ).raise_for_status()
-    return Scene(service, receiver, event_type, made)
+    return here
+
+
+def _project_key(service: Service) -> str:
+    """An API key of a new project. Webhooks that other tests leave behind, whatever events they take and however
+    dead their endpoints are, get nothing that is sent with it.
+    """
+    admin = _bearer(service["admin_key"])
+    project = _created(service.request("POST", "/v1/projects", json={"name": "scene"}, headers=admin))
+    keys, wanted = f"/v1/projects/{project['id']}/api-keys", {"name": "scene", "scopes": ["*"]}
+    return str(_created(service.request("POST", keys, json=wanted, headers=admin))["key"])
+
+
+def _created(answer: requests.Response) -> dict[str, Any]:
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def _bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
