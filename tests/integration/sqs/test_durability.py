@@ -42,16 +42,16 @@ def drain(queue: TestQueue) -> list[str]:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_queues_and_messages_outlive_the_process(process: EmulatorProcess, how: signal.Signals) -> None:
-    queue = queue_at(process, DelaySeconds="1")
+    queue = queue_at(process, DelaySeconds="5")
     attributes = {"kind": {"DataType": "Binary", "BinaryValue": b"\x00\xff"}}
     sent = queue.send("kept", MessageAttributes=attributes, MessageGroupId="tenant")
     queue = reopened(process, queue, how)
     assert queue.attributes("DelaySeconds", "VisibilityTimeout") == {
-        "DelaySeconds": "1",
+        "DelaySeconds": "5",
         "VisibilityTimeout": "30",
     }
     assert queue.counts() == (0, 0, 1)
-    message = queue.receive_one(wait=3)
+    message = queue.receive_one(wait=10)
     assert (message["MessageId"], message["Body"]) == (sent["MessageId"], "kept")
     assert message["MessageAttributes"] == attributes
     assert message["Attributes"]["MessageGroupId"] == "tenant"
