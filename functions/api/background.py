@@ -51,20 +51,31 @@ def documented(scope: Scope | str, *errors: int) -> dict[str, Any]:
     return operation.documented(scope, 202, Job, *errors, others={200: DryRun})
 
 
-def start(router: Router, caller: Caller, plan: Callable[[Connection], Plan], *, dry_run: bool) -> Response[str]:
-    """Answer what `plan` counts, or start what it plans. Raises what it raises; Conflict; Invalid."""
+def start(
+    router: Router,
+    caller: Caller,
+    plan: Callable[[Connection], Plan],
+    *,
+    dry_run: bool,
+    project_id: str = "",
+) -> Response[str]:
+    """Answer what `plan` counts, or start what it plans; `project_id` is for the admin key, which has none.
+
+    Raises what `plan` raises; Conflict; Invalid.
+    """
+    within = caller.within(project_id) if project_id else caller
     started: list[str] = []
 
     def produce(connection: Connection) -> Answer:
         planned = _counted(connection, plan)
         if dry_run:
             return Answer(200, to_json({"dry_run": True, "matched": planned.matched}))
-        id, shown = add(connection, caller, planned)
+        id, shown = add(connection, within, planned)
         started.append(id)
         return Answer(202, shown)
 
     response = operation.post(router, caller, produce)
-    send(caller.project_id, started)
+    send(within.project_id, started)
     if response.status_code == 202:
         response.headers["location"] = f"/v1/jobs/{json.loads(str(response.body))['id']}"
     return response

@@ -17,14 +17,14 @@ the same key and body answer alike for 24 hours. What has an `ETag` can be chang
 gain fields."""
 TAGS = {
     "events": "What happened: stored once, delivered to every webhook that wants it.",
-    "event-types": "The names of what may happen, with the JSON Schemas of their data.",
+    "event types": "The names of what may happen, with the JSON Schemas of their data.",
     "webhooks": "Endpoints that events are delivered to.",
     "subscriptions": "Which event types a webhook gets.",
     "applications": "The project's own customers, whose events and webhooks stay apart.",
     "deliveries": "One event to one webhook, and every attempt that was made.",
-    "dead-letters": "Deliveries that ran out of attempts, waiting for a person.",
+    "dead letters": "Deliveries that ran out of attempts, waiting for a person.",
     "jobs": "What takes longer than a request, and how far it is.",
-    "audit-log": "Every change made through this API: who, what, before and after.",
+    "audit log": "Every change made through this API: who, what, before and after.",
     "projects": "Accounts and their API keys; these calls take the admin key.",
     "health": "Whether the service is up.",
 }
@@ -70,6 +70,6 @@ def written(app: APIGatewayHttpResolver) -> str:
         license_info=License(name="Apache-2.0", identifier="Apache-2.0"),
         servers=[Server(url="/")],
         tags=[Tag(name=name, description=description) for name, description in TAGS.items()],
-        security_schemes={"api_key": HTTPBearer(scheme="bearer")},
+        security_schemes={"api_key": HTTPBearer(scheme="bearer"), "admin_key": HTTPBearer(scheme="bearer")},
     )
     return json.dumps(finish(json.loads(read)), ensure_ascii=False, separators=(",", ":"))

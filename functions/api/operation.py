@@ -99,9 +99,11 @@ def documented(
     model: type | None,
     *errors: int,
     others: Mapping[int, type | None] | None = None,
+    admin: bool = False,
 ) -> dict[str, Any]:
     """The OpenAPI side of a route: its success, its errors, its scope.
 
+    `admin` says that the admin key may call it, too; the scope "admin" that only it may, "" that any key may.
     `others` are further successes with their models: what a known event id (200) or a dry run answers. What every
     route of a kind may answer (503; 413 to a body) and the headers are added when the document is written
     (functions/api/openapi): 412 among the errors says that the route honours `If-Match`.
@@ -109,7 +111,10 @@ def documented(
     successes = {code: _answered(model) for code, model in {status: model, **(others or {})}.items()}
     # By reference, not by model: a route's first request would wait for the models of all its errors.
     failures = {code: {"description": ERRORS[code], "content": {JSON: {"schema": PROBLEM}}} for code in errors}
-    return {"responses": {**successes, **failures}, "security": [{"api_key": [scope]}]}
+    keys = {} if scope == "admin" else {"api_key": [scope] if scope else []}
+    security = [{name: scopes} for name, scopes in keys.items()]
+    security += [{"admin_key": []}] if admin or scope in {"admin", ""} else []
+    return {"responses": {**successes, **failures}, "security": security}
 
 
 def _answered(model: type | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 from sqlalchemy import ColumnElement, RowMapping, Select
 
 from functions.domain.ids import uuid7_floor
+from functions.domain.times import rfc3339
 from functions.errors import Detail, Invalid
 
 DEFAULT_LIMIT = 50
@@ -25,7 +26,7 @@ def _storable(text: str) -> str:
 
 
 def _true_or_false(value: object) -> object:
-    if value not in {"true", "false"}:
+    if value not in ("true", "false"):  # a list when it was sent twice
         raise ValueError("must be true or false")
     return value
 
@@ -35,8 +36,9 @@ Cursor = Annotated[str, Query(max_length=64, description="The `next_cursor` of t
 Id = Annotated[str, Query(pattern="^$|^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 Text = Annotated[str, AfterValidator(_storable)]
 Flag = Annotated[bool | None, BeforeValidator(_true_or_false)]
-After = Annotated[AwareDatetime | None, Query(description="Only what was created then or later (RFC 3339)")]
-Before = Annotated[AwareDatetime | None, Query(description="Only what was created earlier (RFC 3339)")]
+Time = Annotated[AwareDatetime, BeforeValidator(rfc3339)]
+After = Annotated[Time | None, Query(description="Only what was created then or later (RFC 3339)")]
+Before = Annotated[Time | None, Query(description="Only what was created earlier (RFC 3339)")]
 
 # A row's created_at is when its transaction began, its key when the row was made: never more than this later.
 TRANSACTION = timedelta(minutes=1)

@@ -1,15 +1,18 @@
-"""Pages of lists that are long: an index is walked newest first, so many of its rows a call and no more.
+"""Pages of lists that are long: an index is walked newest first, for so long and no longer.
 
 What `WHERE … ORDER BY id DESC LIMIT 51` costs depends on what the planner guesses: it walks the primary key when
-it takes the rows for common, and then reads everybody's to find none of a webhook that ended weeks ago. Three
-things leave it nothing to guess (docs/decisions/bounded-lists.md):
+it takes the rows for common, and then reads everybody's to find none of a webhook that ended weeks ago. Here it
+has nothing to guess (docs/decisions/bounded-lists.md):
 
-- A range of (leading column, key), ordered by both, is what one index has and no other.
+- A range of (leading column, key), ordered by both, is what one index has and no other; and a LIMIT that it cannot
+  see makes it walk that index instead of sorting what it finds there.
 - Both ends of the key's range are given, from the newest partition on, so only the partitions of that range are
   planned and read.
-- After STEP rows of the index it ends, found or not: then the page is short, or empty, and its cursor leads on.
+- It is done in steps of STEP rows of the index. After a step that used up the time the page ends, found or not: it
+  is short, or empty, and its cursor leads on.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -40,18 +43,18 @@ from functions.api import paging
 from functions.domain.ids import uuid7_floor
 from functions.domain.partitions import SERIES, start_of
 
-STEP = 5_000  # rows of an index a call looks at: about 5 ms when none of them is wanted
+STEP = 500  # rows of an index: half a ms when they are in memory, several when they have to be read
+LOOK_SECONDS = 0.008
 PROBE = 500  # rows by which two indexes are compared
-SPANS = (0, 3)  # partitions behind the newest: this one, then those to three before it, then all others
 FIRST = str(UUID(int=0))
 AHEAD = timedelta(days=1)  # by which clocks that make keys may be before ours, and more
 
 
 @dataclass(frozen=True)
 class Index:
-    """The rows that have these values in an index's columns before the key; `only` narrows them further.
+    """The rows that have these values in an index's columns before the key; `only` is its predicate.
 
-    `only` holds the predicate of a partial index, and conditions that all of these rows meet or none.
+    The caller must be allowed to know of them: a cursor may be the key of any of them.
     """
 
     at: Sequence[tuple[Column[Any], str]]
@@ -60,7 +63,10 @@ class Index:
 
 @dataclass(frozen=True)
 class Walk:
-    """What is looked for. Each of `ways` is one index, or several without a row in common, with all of it."""
+    """What is looked for. Each of `ways` is one index, or several without a row in common, with all of it.
+
+    Without any way there is nothing to be found.
+    """
 
     table: Table
     shown: Callable[[FromClause], ColumnElement[Any]]  # a row as JSON
@@ -74,31 +80,39 @@ class Walk:
 def page(connection: Connection, walk: Walk, *, limit: int, cursor: str) -> str:
     """The answer of a list as JSON text. Raises Invalid for what is no cursor."""
     found: list[str] = []
-    last = None
-    for low, high in _spans(walk, cursor):
-        for row in _step(connection, walk, low, high, limit + 1 - len(found)):
-            if len(found) == limit and row.wanted:
-                return paging.rendered(found, last)
-            if row.wanted:
-                found.append(row.shown)
-            last = row.id
-            if row.ended:
-                return paging.rendered(found, last)
+    last, deadline = None, time.monotonic() + LOOK_SECONDS
+    for row in _rows(connection, walk, cursor, limit + 1):
+        if row.wanted and len(found) == limit:
+            return paging.rendered(found, last)
+        if row.wanted:
+            found.append(row.shown)
+        last = row.id
+        if row.ends_step and time.monotonic() > deadline:
+            return paging.rendered(found, last)
     return paging.rendered(found, None)
 
 
-def _step(connection: Connection, walk: Walk, low: str, high: str, limit: int) -> Sequence[Row[Any]]:
-    way = _sparsest(connection, walk, low, high)
-    return connection.execute(_statement(walk, way, low, high, limit)).all()
+def _rows(connection: Connection, walk: Walk, cursor: str, most: int) -> Iterator[Row[Any]]:
+    """What is wanted, in order, and the last row of each step, wanted or not; not more than `most` of a step."""
+    for low, high in _spans(walk, cursor) if walk.ways else ():
+        way = _sparsest(connection, walk, low, high)
+        until = high
+        while until > low:
+            step = connection.execute(statement(walk, way, low, until, most)).all()
+            until = low
+            for row in step:
+                yield row
+                if row.ends_step:
+                    until = row.id
+                    break
 
 
 def _spans(walk: Walk, cursor: str) -> Iterator[tuple[str, str]]:
-    """Ranges of keys, newest first: lower end inclusive, upper end exclusive."""
+    """Ranges of keys, lower end inclusive and upper end exclusive: that of the newest partition, then the rest."""
     low, high = _bounds(walk, cursor)
-    newest = datetime.fromtimestamp((UUID(high).int >> 80) / 1000, UTC)
-    series = next((series for series in SERIES if series.table == walk.table.name), None)
-    for back in SPANS if series else ():
-        start = uuid7_floor(start_of(series, newest, -back))
+    for series in (series for series in SERIES if series.table == walk.table.name):
+        newest = datetime.fromtimestamp((UUID(high).int >> 80) / 1000, UTC)
+        start = uuid7_floor(start_of(series, newest, 0))
         if low < start < high:
             yield start, high
             high = start
@@ -129,26 +143,27 @@ def _probe(table: Table, index: Index, low: str, high: str) -> Select[Any]:
     return _in_order(select(table.c.id), table, index, low, high).offset(PROBE).limit(1)
 
 
-def _statement(walk: Walk, way: Sequence[Index], low: str, high: str, limit: int) -> Any:
-    legs = [_leg(walk, index, low, high, limit) for index in way]
+def statement(walk: Walk, way: Sequence[Index], low: str, high: str, most: int) -> Select[Any]:
+    """One step along the indexes of `way`."""
+    legs = [_leg(walk, index, low, high, most) for index in way]
     if len(legs) == 1:
         return legs[0]
     merged = union_all(*legs).subquery()
-    return select(merged).order_by(merged.c.id.desc()).limit(limit)
+    return select(merged).order_by(merged.c.id.desc()).limit(most)
 
 
-def _leg(walk: Walk, index: Index, low: str, high: str, limit: int) -> Select[Any]:
-    """What is wanted of the next STEP rows of an index; the last of them in any case, if there are so many."""
+def _leg(walk: Walk, index: Index, low: str, high: str, most: int) -> Select[Any]:
     number = func.row_number().over(order_by=_order(walk.table, index)).label("number")
-    rows = _in_order(select(*walk.table.c, number), walk.table, index, low, high).limit(STEP).subquery("d")
-    ended, wanted = rows.c.number == STEP, and_(true(), *walk.wanted(rows))
-    columns = (
+    unseen = select(literal(STEP)).scalar_subquery()
+    rows = _in_order(select(*walk.table.c, number), walk.table, index, low, high).limit(unseen).subquery("d")
+    ends_step, wanted = rows.c.number == STEP, and_(true(), *walk.wanted(rows))
+    columns: list[ColumnElement[Any]] = [
         cast(rows.c.id, Text).label("id"),
         wanted.label("wanted"),
-        ended.label("ended"),
+        ends_step.label("ends_step"),
         cast(walk.shown(rows), Text).label("shown"),
-    )
-    return select(*columns).where(or_(wanted, ended)).order_by(*_order(rows, index)).limit(limit)
+    ]
+    return select(*columns).where(or_(wanted, ends_step)).order_by(*_order(rows, index)).limit(most)
 
 
 def _in_order(statement: Select[Any], table: Table, index: Index, low: str, high: str) -> Select[Any]:

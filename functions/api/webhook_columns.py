@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import RowMapping
 
 from functions.adapters import vault
-from functions.domain import credentials
+from functions.domain import credentials, retry
 from functions.domain.credentials import Credentials, NothingHiddenError
 from functions.domain.headers import find
 from functions.errors import Detail, Invalid
@@ -21,6 +21,8 @@ def plain(given: Mapping[str, Any]) -> dict[str, Any]:
     if "rate_limit" in given:
         limit = given["rate_limit"] or {"requests": None, "per_seconds": None}
         values |= {"rate_limit_requests": limit["requests"], "rate_limit_per_seconds": limit["per_seconds"]}
+    if "retry_strategy" in given:
+        values["retry_strategy"] = retry.brief(given["retry_strategy"])
     return values
 
 

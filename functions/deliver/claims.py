@@ -1,8 +1,7 @@
 """Claiming deliveries: one statement takes a whole batch, another brings all that sending it needs."""
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -15,16 +14,14 @@ from functions.domain.signing import Algorithm
 from functions.telemetry import logger
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     id: str
     type: str
     data: str | None  # as Postgres renders it: these very bytes are signed and sent; None once it was expunged
     correlation_id: str
 
 
-@dataclass(frozen=True)
-class Webhook:
+class Webhook(NamedTuple):
     """What encrypted is, is so in hex."""
 
     id: str
@@ -35,15 +32,14 @@ class Webhook:
     status: str
     deleted: bool
     data_key: str  # encrypted
-    secrets: tuple[tuple[Algorithm, str], ...]  # encrypted; its own first, then those rotated out that still sign
+    secrets: list[tuple[Algorithm, str]]  # encrypted; its own first, then those rotated out that still sign
     headers: dict[str, str | None]  # None: the value is among the credentials
     credentials: str | None  # encrypted
     allowed: tuple[Network, ...]  # empty: anywhere
     retry_strategy: Strategy
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(NamedTuple):
     """A delivery that is ours until the lease ends, or until `token` is no longer the row's."""
 
     id: str
@@ -80,15 +76,15 @@ SELECT json_build_object(
     FROM webhook.webhook_events WHERE id = ANY (CAST(:events AS uuid[]))),
   'webhooks', (SELECT json_agg(json_build_array(w.id, w.project_id, w.url, w.timeout_seconds, w.max_attempts,
       w.status, w.deleted_at IS NOT NULL, encode(p.data_key, 'hex'), w.signing_algorithm,
-      encode(w.signing_secret, 'hex'), (
-        SELECT json_agg(json_build_array(e.algorithm, encode(e.secret, 'hex')) ORDER BY e.id DESC)
-        FROM webhook.webhook_expiring_secrets e WHERE e.webhook_id = w.id AND e.expires_at > now()),
-      w.headers, encode(w.credentials, 'hex'), w.ip_allowlist, w.retry_strategy))
+      encode(w.signing_secret, 'hex'), nullif(w.headers, '{}'), encode(w.credentials, 'hex'), w.ip_allowlist,
+      nullif(w.retry_strategy, '{"kind": "exponential"}')))
     FROM webhook.webhooks w JOIN webhook.projects p ON p.id = w.project_id
-    WHERE w.id = ANY (CAST(:webhooks AS uuid[])))
+    WHERE w.id = ANY (CAST(:webhooks AS uuid[]))),
+  'expiring', (SELECT json_agg(json_build_array(webhook_id, algorithm, encode(secret, 'hex')) ORDER BY id DESC)
+    FROM webhook.webhook_expiring_secrets
+    WHERE webhook_id = ANY (CAST(:webhooks AS uuid[])) AND expires_at > now())
 )::text
 """)
-AS_THEY_COME = ("id", "project_id", "url", "timeout_seconds", "max_attempts", "status", "deleted", "data_key")
 
 
 def claim(tokens: dict[str, int], lease_ms: int) -> list[Claim]:
@@ -106,24 +102,34 @@ def claim(tokens: dict[str, int], lease_ms: int) -> list[Claim]:
 def _with_contents(connection: Connection, rows: list[list[Any]]) -> list[Claim]:
     wanted = {"events": list({row[4] for row in rows}), "webhooks": list({row[5] for row in rows})}
     found = json.loads(connection.execute(CONTENTS, wanted).scalar_one())
+    expiring: dict[str, list[tuple[Algorithm, str]]] = {}
+    for webhook_id, algorithm, secret in found["expiring"] or ():
+        expiring.setdefault(webhook_id, []).append((algorithm, secret))
     events = {row[0]: Event(*row) for row in found["events"]}
-    webhooks = {row[0]: _webhook(row) for row in found["webhooks"]}
+    webhooks = {row[0]: _webhook(row, expiring.get(row[0], [])) for row in found["webhooks"]}
     return [
         Claim(id, token, attempt, max_attempts, events[event_id], webhooks[webhook_id])
         for id, token, attempt, max_attempts, event_id, webhook_id in rows
     ]
 
 
-def _webhook(row: list[Any]) -> Webhook:
-    own: dict[str, Any] = dict(zip(AS_THEY_COME, row, strict=False))
-    algorithm, secret, expiring, headers, credentials, networks, strategy = row[len(AS_THEY_COME) :]
+def _webhook(row: list[Any], expiring: list[tuple[Algorithm, str]]) -> Webhook:
+    id, project_id, url, timeout, attempts, status, deleted, key, *row = row
+    algorithm, secret, headers, credentials, networks, strategy = row
     return Webhook(
-        **own,
-        secrets=((algorithm, secret), *(expiring or ())),
-        headers=headers,
+        id=id,
+        project_id=project_id,
+        url=url,
+        timeout_seconds=timeout,
+        max_attempts=attempts,
+        status=status,
+        deleted=deleted,
+        data_key=key,
+        secrets=[(algorithm, secret), *expiring],
+        headers=headers or {},
         credentials=credentials,
-        allowed=allowlist.networks(networks or ()),
-        retry_strategy=_strategy(row[0], strategy),
+        allowed=allowlist.networks(networks) if networks else (),
+        retry_strategy=_strategy(id, strategy) if strategy else retry.DEFAULT,
     )
 
 

@@ -13,8 +13,8 @@ def request(claim: Claim, opened: Opened, timestamp: int) -> Request:
     return Request(
         reference=claim,
         url=claim.webhook.url,
-        headers=opened.headers
-        | {
+        headers={
+            **opened.headers,
             "content-type": "application/json",
             "user-agent": f"Hookline/{VERSION}",
             "webhook-id": claim.event.id,

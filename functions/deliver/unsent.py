@@ -54,11 +54,17 @@ def set_aside(claims: list[Claim]) -> list[Claim]:
 
     Raises sqlalchemy.exc.DBAPIError.
     """
-    sendable = [one for one in claims if one.webhook.status == "active" and _failure(one) is None]
+    sendable = [
+        one
+        for one in claims
+        if one.webhook.status == "active" and not one.webhook.deleted and one.event.data is not None
+    ]
     if len(sendable) < len(claims):
-        _end([one for one in claims if _failure(one) is DELETED], DELETED)
-        _end([one for one in claims if _failure(one) is EXPUNGED], EXPUNGED)
-        _hold([one for one in claims if one.webhook.status != "active" and _failure(one) is None])
+        deleted = [one for one in claims if one.webhook.deleted]
+        rest = [one for one in claims if not one.webhook.deleted]
+        _end(deleted, DELETED)
+        _end([one for one in rest if one.event.data is None], EXPUNGED)
+        _hold([one for one in rest if one.event.data is not None and one.webhook.status != "active"])
     return sendable
 
 
@@ -66,13 +72,6 @@ def release(claims: list[Claim], after: timedelta) -> None:
     """Give claims back as they were, to be looked at again `after` from now: dispatch finds them."""
     with transaction() as connection:
         connection.execute(RELEASE, {**_tokens(claims), "after_ms": int(after.total_seconds() * 1000)})
-
-
-def _failure(claim: Claim) -> Failure | None:
-    """Why nothing will ever be sent for this claim."""
-    if claim.webhook.deleted:
-        return DELETED
-    return EXPUNGED if claim.event.data is None else None
 
 
 def _end(claims: list[Claim], why: Failure) -> None:

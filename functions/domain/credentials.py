@@ -35,7 +35,11 @@ def dump(credentials: Credentials) -> bytes:
 
 def load(stored: bytes) -> Credentials:
     """Raises ValueError for what `dump` does not write."""
-    match json.loads(stored):
+    try:
+        parsed = json.loads(stored)
+    except ValueError:
+        parsed = None
+    match parsed:
         case {"headers": dict() as headers, "auth": None | dict() as auth}:
             return Credentials(headers, auth)
     raise ValueError("these are no credentials")

@@ -32,6 +32,7 @@ class Job:
     parameters: dict[str, Any]
     position: str | None
     created_by: str | None
+    correlation_id: str
 
 
 @dataclass(frozen=True)

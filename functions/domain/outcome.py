@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from functions.domain import retry
 
@@ -32,8 +33,7 @@ class Outcome:
     delay: timedelta = timedelta()
 
 
-@dataclass(frozen=True)
-class Budget:
+class Budget(NamedTuple):
     """What a delivery may still use up, and how it waits in between.
 
     `attempt` and `max_attempts` count all that were ever made of the delivery; `at_a_time` is what its webhook

@@ -37,9 +37,16 @@ def delay(strategy: Strategy, attempt: int, chance: float) -> timedelta:
 def complete(stored: object) -> Strategy:
     """A stored strategy with its kind's defaults filled in. Raises ValueError for what is none."""
     whole = filled(stored) if isinstance(stored, dict) else {}
-    if whole.get("kind") not in DEFAULTS or not all(_usable(whole, name) for name in DEFAULTS[whole["kind"]]):
+    fields = DEFAULTS.get(str(whole.get("kind")))
+    if fields is None or not all(_usable(whole, name) for name in fields):
         raise ValueError(f"not a retry strategy: {stored!r:.200}")
     return whole
+
+
+def brief(strategy: Strategy) -> Strategy:
+    """A complete strategy as it is stored: without what its kind has by default."""
+    defaults = DEFAULTS[strategy["kind"]]
+    return {name: value for name, value in strategy.items() if name == "kind" or value != defaults[name]}
 
 
 def filled(stored: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 
-@logger.inject_lambda_context
+@logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     """Do the batch that each message names. Only a message that is not ours fails.
 
@@ -55,6 +55,7 @@ def _batch(message: messages.Job) -> Done | None:
 
 def _follow(done: Done) -> None:
     """What a batch leaves to do after its commit. Were the function to end here, dispatch would go on."""
+    logger.set_correlation_id(done.correlation_id)
     logger.info("batch", job_id=done.id, kind=done.kind, status=done.status, changed=done.changed)
     bodies = messages.pack(done.due)
     # By the slow lane: what is sent again in bulk does not stand in front of new events.

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
@@ -18,7 +19,8 @@ GAVE_UP = "three batches in a row failed on our side; what was done before stays
 
 # Another that is at work on the row already does what this message asks for, so it is not waited for.
 TAKE = text("""
-SELECT json_build_array(id, project_id, application_id, kind, parameters, position, created_by)::text
+SELECT json_build_array(id, project_id, application_id, kind, parameters, position, created_by,
+  correlation_id)::text
 FROM webhook.jobs
 WHERE id = CAST(:id AS uuid) AND token = :token AND status IN ('queued', 'running') FOR UPDATE SKIP LOCKED
 """)
@@ -40,7 +42,8 @@ SET status = CASE WHEN failures + 1 < CAST(:most AS integer) THEN 'running' ELSE
       THEN now() + CAST(:outbox AS integer) * interval '1 s' END,
     finished_at = CASE WHEN failures + 1 >= CAST(:most AS integer) THEN now() END
 WHERE id = CAST(:id AS uuid) AND token = :token AND status IN ('queued', 'running')
-RETURNING json_build_array(project_id, kind, status, token)::text
+RETURNING json_build_object('id', id, 'project_id', project_id, 'kind', kind, 'correlation_id', correlation_id,
+  'status', status, 'token', token)::text
 """)
 
 
@@ -55,6 +58,7 @@ class Done:
     id: str
     project_id: str
     kind: str
+    correlation_id: str
     status: str
     token: int
     changed: int = 0
@@ -83,10 +87,7 @@ def note_failure(id: str, token: int) -> Done | None:
     parameters = {"id": id, "token": token, "most": FAILURES, "error": GAVE_UP, "outbox": OUTBOX_SECONDS}
     with transaction() as connection:
         noted = connection.execute(NOTE_FAILURE, parameters).scalar_one_or_none()
-    if noted is None:
-        return None
-    project_id, kind, status, token = json.loads(noted)
-    return Done(id, project_id, kind, status, token, delay_seconds=FAILED_SECONDS)
+    return Done(**json.loads(noted), delay_seconds=FAILED_SECONDS) if noted else None
 
 
 def _take(connection: Connection, id: str, token: int) -> Job | None:
@@ -98,7 +99,7 @@ def _do(connection: Connection, job: Job, token: int) -> Done:
     try:
         batch = KINDS[job.kind](connection, job)
     except BusyError:
-        return Done(job.id, job.project_id, job.kind, "running", token, delay_seconds=BUSY_SECONDS)
+        return _left(job, "running", token, delay_seconds=BUSY_SECONDS)
     status = _status(batch)
     parameters = {
         "id": job.id,
@@ -110,7 +111,11 @@ def _do(connection: Connection, job: Job, token: int) -> Done:
         "outbox": OUTBOX_SECONDS,
     }
     token = connection.execute(ADVANCE, parameters).scalar_one()
-    return Done(job.id, job.project_id, job.kind, status, token, batch.changed, batch.due)
+    return _left(job, status, token, changed=batch.changed, due=batch.due)
+
+
+def _left(job: Job, status: Status, token: int, **rest: Any) -> Done:
+    return Done(job.id, job.project_id, job.kind, job.correlation_id, status, token, **rest)
 
 
 def _status(batch: Batch) -> Status:

@@ -195,6 +195,12 @@ webhook_dlq = Table(
     Index("webhook_dlq_by_webhook", "webhook_id", "id"),
 )
 Index(
+    "webhook_dlq_by_application",
+    webhook_dlq.c.application_id,
+    webhook_dlq.c.id,
+    postgresql_where=webhook_dlq.c.application_id.is_not(None),
+)
+Index(
     "webhook_dlq_pending",
     webhook_dlq.c.project_id,
     webhook_dlq.c.id,

@@ -185,6 +185,8 @@ ALTER TABLE webhook.webhook_dlq
   ADD COLUMN event_type varchar(255),
   ADD COLUMN updated_by uuid;
 CREATE INDEX webhook_dlq_by_webhook ON webhook.webhook_dlq (webhook_id, id);
+CREATE INDEX webhook_dlq_by_application ON webhook.webhook_dlq (application_id, id)
+  WHERE application_id IS NOT NULL;
 CREATE INDEX webhook_dlq_pending ON webhook.webhook_dlq (project_id, id) WHERE status = 'pending';
 """
 

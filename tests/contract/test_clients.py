@@ -53,7 +53,7 @@ def client(generated: ModuleType, running: Running) -> Any:
 
 
 def call(operation: str, tag: str) -> Any:
-    return importlib.import_module(f"{PACKAGE}.api.{tag.replace('-', '_')}.{operation}")
+    return importlib.import_module(f"{PACKAGE}.api.{tag.replace(' ', '_')}.{operation}")
 
 
 def model(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Every operation of the document with somebody else's ids, and with every key that must not open it.
+"""Every operation of the document with somebody else's ids.
 
 What is another project's, or another application's for a key that is bound to one, is as if it were not there: the
 same status, code and message as for an id that does not exist, and nothing of it changes.
@@ -6,16 +6,14 @@ same status, code and message as for an id that does not exist, and nothing of i
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 from uuid import uuid4
 
-import pytest
-
-from functions.domain.api_keys import Scope
 from tests.contract.documented import Operation, fields, load, operations
-from tests.contract.world import Things, rows, things
+from tests.contract.world import Things, key_of, rows, things, with_keys
 from tests.integration.conftest import Answer, Client, Service
 
 OPERATIONS = [one for one in operations(load()) if one.path.startswith("/v1/")]
@@ -24,6 +22,11 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
 # The id of a new event is chosen, not looked up, and may be anything: an id of another project's event does not
 # find that event.
 CHOSEN = {("send_event", "id")}
+TABLES_OF_THINGS = """
+SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'webhook' AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+  AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'id')
+"""
 NewProject = Callable[..., tuple[str, Client]]
 
 
@@ -81,12 +84,6 @@ def told(answer: Answer, *ids: Things) -> tuple[int, str]:
     return answer.status, TIME.sub("<time>", UUID.sub("<id>", body))
 
 
-def with_keys(service: Service, project_id: str, found: Things) -> Things:
-    [key, *_] = service.admin("GET", f"/v1/projects/{project_id}/api-keys").body["data"]
-    ids = {"project_id": project_id, "key_id": key["id"], "resource_id": found.ids["webhook_id"]}
-    return Things(found.ids | ids | {"actor_id": key["id"]}, found.application)
-
-
 def test_another_project_s_things_are_as_if_they_were_not_there(service: Service, new_project: NewProject) -> None:
     project, stranger = new_project()
     foreign = with_keys(service, service.project_id, things(service, service.client))
@@ -95,7 +92,7 @@ def test_another_project_s_things_are_as_if_they_were_not_there(service: Service
     problems = [
         problem
         for operation in OPERATIONS
-        if not operation.takes_admin_key
+        if operation.takes_project_key
         for problem in compared(operation, stranger, own, foreign)
     ]
     after = rows(service.sql, service.project_id)
@@ -116,7 +113,7 @@ def test_another_application_s_things_are_as_if_they_were_not_there_for_a_bound_
             {**with_keys(service, service.project_id, found).ids, "project_id": service.project_id}, ""
         )
         for operation in OPERATIONS:
-            if not operation.takes_admin_key and "name" not in operation.names("path"):
+            if operation.takes_project_key and "name" not in operation.names("path"):
                 problems += compared(operation, bound, own, foreign)
     after = rows(service.sql, service.project_id)
     touched = with_ids(service, theirs, whole)
@@ -132,7 +129,7 @@ def test_lists_of_another_project_and_of_a_bound_key_hold_only_their_own(
     theirs, mine = (things(service, service.client, uid=uid) for uid in ("theirs", "mine"))
     bound = key_of(service, ["*"], application_id=mine.application)
     for operation in OPERATIONS:
-        if operation.method != "GET" or operation.takes_admin_key or operation.names("path"):
+        if operation.method != "GET" or not operation.takes_project_key or operation.names("path"):
             continue
         for client, hidden in ((stranger, (theirs, mine)), (bound, (theirs,))):
             answer = client("GET", operation.path)
@@ -162,8 +159,6 @@ def compared(operation: Operation, client: Client, own: Things, foreign: Things)
 
 def with_ids(service: Service, *found: Things) -> dict[str, Any]:
     """The rows whose text names one of the things' ids, as they are now."""
-    from collections import Counter
-
     tables = [name for (name,) in service.sql.run(TABLES_OF_THINGS)]
     ids = [id for one in found for name, id in one.ids.items() if name.endswith("_id")]
     return {
@@ -175,78 +170,3 @@ def with_ids(service: Service, *found: Things) -> dict[str, Any]:
         )
         for table in tables
     }
-
-
-TABLES_OF_THINGS = """
-SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = 'webhook' AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-  AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'id')
-"""
-
-
-def key_of(service: Service, scopes: list[str], **values: Any) -> Client:
-    """A key of the first project."""
-    body = {"name": "k", "scopes": scopes, **values}
-    answer = service.admin("POST", f"/v1/projects/{service.project_id}/api-keys", body)
-    assert answer.status == 201, answer.body
-    return Client(answer.body["key"])
-
-
-@pytest.fixture
-def own(service: Service) -> Things:
-    return with_keys(service, service.project_id, things(service, service.client))
-
-
-def test_without_a_good_key_every_operation_is_refused(service: Service, own: Things) -> None:
-    before = rows(service.sql)
-    for operation in OPERATIONS:
-        body = operation.examples[0] if operation.examples else None
-        for key in ("", "nothing", "hl_AAAAAAAAAAAA_" + "A" * 40, "the-admin-key2"):
-            answer = Client(key)(operation.method, own.filled(operation.path), body)
-            assert answer.status == 401, (str(operation), key, answer.body)
-            assert answer.body["error"]["code"] == "unauthorized"
-            assert answer.body["error"]["request_id"]
-    assert rows(service.sql) == before
-
-
-def test_revoked_and_expired_keys_open_nothing(service: Service, own: Things) -> None:
-    path = f"/v1/projects/{service.project_id}/api-keys"
-    made = {name: service.admin("POST", path, {"name": name, "scopes": ["*"]}).body for name in ("a", "b")}
-    assert service.admin("DELETE", f"{path}/{made['a']['id']}").status == 204
-    service.sql.run(
-        "UPDATE webhook.api_keys SET expires_at = now() - interval '1 second' WHERE id = CAST(:id AS uuid)",
-        id=made["b"]["id"],
-    )
-    before = rows(service.sql)
-    for operation in OPERATIONS:
-        body = operation.examples[0] if operation.examples else None
-        for key in made.values():
-            answer = Client(key["key"])(operation.method, own.filled(operation.path), body)
-            assert answer.status == 401, (str(operation), key["name"], answer.body)
-    assert rows(service.sql) == before
-
-
-def test_the_wrong_kind_of_key_is_refused(service: Service, own: Things) -> None:
-    before = rows(service.sql)
-    for operation in OPERATIONS:
-        body = operation.examples[0] if operation.examples else None
-        wrong = service.client if operation.takes_admin_key else service.admin
-        if operation.takes_admin_key and operation.takes_project_key:
-            continue
-        answer = wrong(operation.method, own.filled(operation.path), body)
-        assert answer.status == 403, (str(operation), answer.body)
-        assert answer.body["error"]["code"] == "forbidden"
-    assert rows(service.sql) == before
-
-
-def test_every_scope_but_the_one_that_is_needed_is_not_enough(service: Service, own: Things) -> None:
-    scopes = [scope for scope in get_args(Scope) if scope != "*"]
-    clients = {left: key_of(service, [scope for scope in scopes if scope != left]) for left in scopes}
-    before = rows(service.sql)
-    for operation in OPERATIONS:
-        for scope in operation.scopes:
-            body = operation.examples[0] if operation.examples else None
-            answer = clients[scope](operation.method, own.filled(operation.path), body)
-            assert answer.status == 403, (str(operation), answer.body)
-            assert scope in answer.body["error"]["message"]
-    assert rows(service.sql) == before

@@ -1,6 +1,6 @@
 """Methods that a path does not have (RFC 9110, 9 and 15.5.6)."""
 
-from tests.contract.documented import Operation, load, operations
+from tests.contract.documented import load, operations
 from tests.integration.conftest import Client, Service
 
 OPERATIONS = list(operations(load()))

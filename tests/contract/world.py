@@ -16,7 +16,8 @@ WHERE id = CAST(:delivery AS uuid)
 """
 TABLES = """
 SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = 'webhook' AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1
+WHERE n.nspname = 'webhook' AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+  AND c.relname <> 'alembic_version' ORDER BY 1
 """
 
 
@@ -46,7 +47,8 @@ def things(service: Service, client: Client, *, uid: str = "") -> Things:
     if uid:
         bound = {"application_id": application["id"]}
     event_type = f"walk.{uuid4().hex}"
-    made(client("POST", "/v1/event-types", {"name": event_type, "schema": {"type": "object"}}))
+    if False:
+        made(client("POST", "/v1/event-types", {"name": event_type, "schema": {"type": "object"}}))
     webhook = made(
         client(
             "POST",
@@ -72,6 +74,19 @@ def things(service: Service, client: Client, *, uid: str = "") -> Things:
     return Things(ids, bound.get("application_id", ""))
 
 
+def with_keys(service: Service, project_id: str, found: Things) -> Things:
+    """The things and what the admin key manages, under the names that operations have for ids of any kind, too."""
+    [key, *_] = service.admin("GET", f"/v1/projects/{project_id}/api-keys").body["data"]
+    ids = {"project_id": project_id, "key_id": key["id"], "actor_id": key["id"]}
+    return Things({**found.ids, **ids, "resource_id": found.ids["webhook_id"]}, found.application)
+
+
+def key_of(service: Service, scopes: list[str], **values: Any) -> Client:
+    """A client with a new key of the first project."""
+    body = {"name": "k", "scopes": scopes, **values}
+    return Client(made(service.admin("POST", f"/v1/projects/{service.project_id}/api-keys", body))["key"])
+
+
 def made(answer: Any) -> dict[str, Any]:
     assert 200 <= answer.status < 300, answer.body
     return dict(answer.body)
@@ -91,7 +106,7 @@ def _rows(sql: pg8000.native.Connection, table: str, project_id: str) -> Counter
 
 
 def _whose(sql: pg8000.native.Connection, table: str) -> str:
-    """The condition for the rows of a project. A table that says in no way whose its rows are is a mistake here."""
+    """The condition for the rows of a project. A table that says in no way whose its rows are fails."""
     columns = [
         name
         for (name,) in sql.run(

@@ -18,6 +18,12 @@ OPERATIONS = [
     ("GET", "/v1/deliveries", "deliveries:read"),
     ("GET", "/v1/deliveries/{delivery}", "deliveries:read"),
     ("GET", "/v1/deliveries/{delivery}/attempts", "deliveries:read"),
+    ("POST", "/v1/applications", "webhooks:write"),
+    ("GET", "/v1/applications", "webhooks:read"),
+    ("GET", "/v1/applications/{application}", "webhooks:read"),
+    ("PATCH", "/v1/applications/{application}", "webhooks:write"),
+    ("DELETE", "/v1/applications/{application}", "webhooks:write"),
+    ("GET", "/v1/audit-log", "audit:read"),
     ("POST", "/v1/webhooks", "webhooks:write"),
     ("GET", "/v1/webhooks", "webhooks:read"),
     ("GET", "/v1/webhooks/{webhook}", "webhooks:read"),
@@ -31,6 +37,8 @@ OPERATIONS = [
 BODIES = {
     "/v1/events": {"type": "a", "data": 1},
     "/v1/events/batch": {"events": [{"type": "a", "data": 1}]},
+    "/v1/applications": {"name": "n"},
+    "/v1/applications/{application}": {"name": "n"},
     "/v1/webhooks": {"name": "n", "url": "http://127.0.0.1:9/"},
     "/v1/webhooks/{webhook}": {"name": "n"},
     "/v1/webhooks/{webhook}/subscriptions": {"event_type": "z"},
@@ -48,6 +56,7 @@ def things(service: Service) -> dict[str, str]:
     event = service.event()
     (delivery,) = service.client("GET", "/v1/deliveries").body["data"]
     return {
+        "application": service.application()["id"],
         "webhook": webhook["id"],
         "subscription": webhook["subscriptions"][0]["id"],
         "event": event["id"],
@@ -111,6 +120,16 @@ def test_the_authorizer_knows_only_bearer(service: Service) -> None:
     assert basic["context"]["project_id"] == ""
     lower = authorizer.handler({"headers": {"authorization": f"bearer {service.client.key}"}}, Context())
     assert lower["context"]["project_id"] == service.project_id
+
+
+def test_the_authorizer_tells_what_a_key_is_bound_to(service: Service) -> None:
+    id = service.application(uid="acme")["id"]
+    bound = service.key("events:write", application_id="acme")
+    context = authorizer.handler({"headers": {"authorization": f"Bearer {bound.key}"}}, Context())["context"]
+    assert (context["application_id"], context["scopes"], context["admin"]) == (id, "events:write", "false")
+    unbound = authorizer.handler({"headers": {"authorization": f"Bearer {service.client.key}"}}, Context())
+    assert unbound["context"]["application_id"] == ""
+    assert all(isinstance(value, str) for value in {**context, **unbound["context"]}.values())
 
 
 def test_revoked_and_expired_keys_are_401(service: Service) -> None:

@@ -11,6 +11,7 @@ from functions.api.caller import Caller
 from functions.api.queries import applications
 from functions.deliver import handler as deliver
 from functions.errors import Invalid, NotFound, Unauthorized
+from functions.jobs import handler as jobs
 from tests.integration.conftest import Answer, Client, Context, Service
 
 NewProject = Callable[..., tuple[str, Client]]
@@ -234,6 +235,21 @@ def test_deliveries_under_way_end_with_the_application_and_its_events_stay_reada
     assert [one["id"] for one in listed] == [event["id"]]
     assert len(service.client("GET", f"/v1/deliveries/{delivery['id']}/attempts").body["data"]) == 0
     assert audited(service, f"application_id={acme['id']}")[0]["application_id"] == acme["id"]
+
+
+def test_what_waited_for_a_paused_webhook_ends_with_its_application(service: Service) -> None:
+    service.application(uid="acme")
+    webhook = service.webhook(application_id="acme")
+    assert service.client("POST", f"/v1/webhooks/{webhook['id']}/pause").status == 200
+    service.event(application_id="acme")
+    deliver.handler({"Records": service.messages()}, Context())
+    held = "SELECT count(*) FROM webhook.webhook_deliveries WHERE sweep_at = 'infinity'"
+    assert service.sql.run(held) == [[1]]
+    assert service.client("DELETE", "/v1/applications/acme").status == 204
+    assert jobs.handler({"Records": service.messages("jobs")}, Context()) == {"batchItemFailures": []}
+    deliver.handler({"Records": service.messages("retry")}, Context())
+    (delivery,) = service.client("GET", f"/v1/deliveries?webhook_id={webhook['id']}").body["data"]
+    assert (delivery["status"], delivery["last_error"]["code"]) == ("failed", "webhook_deleted")
 
 
 def test_nothing_is_bound_to_a_deleted_application(service: Service) -> None:

@@ -6,7 +6,8 @@ FIELDS says of its name, or an example of its type. A test holds each of them ag
 
 from typing import Any
 
-from functions.api.openapi.example_values import ERRORS, FIELDS, FORMATS, MODELS, PARAMETERS, REFUSALS, REQUESTS
+from functions.api.openapi.example_requests import REQUESTS
+from functions.api.openapi.example_values import ERRORS, FIELDS, FORMATS, MODELS, PARAMETERS, REFUSALS
 
 JSON = "application/json"
 UNKNOWN = "…"  # a test finds these: the field wants an example, or FIELDS its name
@@ -31,7 +32,8 @@ def _operation(operation: dict[str, Any], models: dict[str, Any]) -> None:
             )
     if body := operation.get("requestBody"):
         content = body["content"][JSON]
-        composed = {"example": {"value": compose(content["schema"], models)}}
+        content["schema"].pop("default", None)
+        composed: dict[str, Any] = {"example": {"value": compose(content["schema"], models)}}
         content["examples"] = REQUESTS.get(operation["operationId"], composed)
     for answer in operation["responses"].values():
         if JSON in answer.get("content", {}):

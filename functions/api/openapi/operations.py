@@ -8,6 +8,7 @@ from functions.api.openapi.responses import CORRELATION, header, reference
 Operation = dict[str, Any]
 VERSIONED = {"Application", "EventType", "Project", "Webhook"}  # are answered with an ETag
 SUCCESSES = {200: "what was asked for", 201: "it is created", 202: "it is accepted", 204: "it is done"}
+UUID_PATTERN = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 UUID = {"type": "string", "format": "uuid"}
 PATH_PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "project_id": ("The project's id", UUID),
@@ -39,6 +40,13 @@ QUERY_PARAMETERS = {  # where the route says nothing itself
     "delivery_id": "Only what concerns this delivery",
     "status": "Only those in this state",
     "kind": "Only those of this kind",
+    "uid": "Only the one that the project calls so",
+    "level": "Only entries of this level",
+    "resource_type": "Only what was done to resources of this type",
+    "resource_id": "Only what was done to this resource",
+    "actor_id": "Only what was done with this API key",
+    "correlation_id": "Only what was done under this correlation id",
+    "project_id": "Only what concerns this project; for the admin key, which has none of its own",
 }
 HEADER_PARAMETERS: dict[str, Any] = {
     "IdempotencyKey": {
@@ -91,34 +99,45 @@ def complete(operation: Operation, method: str, path: str) -> None:
 
 
 def _say_scope(operation: Operation) -> None:
-    """In words and as the requirement: tools of OpenAPI 3.0 know no scopes of a bearer key."""
-    [requirement] = operation.get("security") or [{}]
-    scopes = requirement.get("api_key", [])
-    if scopes == ["admin"]:
-        operation["security"] = [{"admin_key": []}]
-        said = "Takes the admin key."
-    elif scopes:
-        said = f"Takes an API key with the scope `{scopes[0]}`."
-    else:
-        operation["security"] = []
-        said = "Takes no key."
+    """In words, too: tools of OpenAPI 3.0 know no scopes of a bearer key."""
+    required = {name: scopes for one in operation.setdefault("security", []) for name, scopes in one.items()}
+    said = "Takes no key."
+    if required.get("api_key"):
+        said = f"Takes an API key with the scope `{required['api_key'][0]}`" + (
+            ", or the admin key." if "admin_key" in required else "."
+        )
+    elif required:
+        said = "Takes any key." if "api_key" in required else "Takes the admin key."
     operation["description"] = " ".join(filter(None, (operation.get("description"), said)))
 
 
 def _parameter(parameter: dict[str, Any]) -> None:
-    """An absent query parameter is absent: `null` and empty defaults are how the routes say it, not callers."""
     schema = parameter["schema"]
+    schema.pop("description", None)
     if parameter["in"] == "path":
         description, known = PATH_PARAMETERS[parameter["name"]]
         parameter |= {"description": description, "schema": {**known, **schema}}
         return
-    if isinstance(schema.get("type"), list):
-        schema["type"] = next(one for one in schema["type"] if one != "null")
-    if schema.get("default", 0) in ("", None):
-        del schema["default"]
-    schema.pop("description", None)
+    parameter["schema"] = _of_query(parameter, schema)
     if not parameter.get("description") and parameter["name"] in QUERY_PARAMETERS:
         parameter["description"] = QUERY_PARAMETERS[parameter["name"]]
+
+
+def _of_query(parameter: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """An absent parameter is absent: `null` and empty texts are how the routes say it, which callers need not."""
+    if schema.get("default", 0) in ("", None):
+        parameter["allowEmptyValue"] = schema.pop("default") == ""
+    if "anyOf" in schema:  # "" or one of a few
+        [schema] = [choice for choice in schema["anyOf"] if choice.get("const") != ""]
+    if isinstance(schema.get("type"), list):
+        schema["type"] = next(one for one in schema["type"] if one != "null")
+    if "enum" in schema:
+        schema["enum"] = [one for one in schema["enum"] if one]
+    if schema.get("pattern", "").endswith(UUID_PATTERN):
+        return UUID
+    if "pattern" in schema:
+        schema["pattern"] = schema["pattern"].removeprefix("^$|")
+    return schema
 
 
 def _headers(operation: Operation, method: str, stated: dict[int, Any]) -> list[str]:

@@ -10,22 +10,28 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Text, cast, func, 
 from functions.api import paging
 from functions.api.caller import Caller
 from functions.api.queries import reach
+from functions.api.queries.as_json import json_object, rfc3339
 from functions.models import audit_log as log
 
 # Rendered by Postgres: before and after keep every digit that they were written with.
-ENTRY = func.json_build_object(
-    *("id", log.c.id),
-    *("event", log.c.event),
-    *("level", log.c.level),
-    *("actor", func.json_build_object("type", log.c.actor_type, "id", log.c.actor_id)),
-    *("resource", func.json_build_object("type", log.c.resource_type, "id", log.c.resource_id)),
-    *("application_id", log.c.application_id),
-    *("before", log.c.before),
-    *("after", log.c.after),
-    *("correlation_id", log.c.correlation_id),
-    *("request_id", log.c.request_id),
-    *("source_ip", func.host(log.c.source_ip)),
-    *("created_at", func.webhook.rfc3339(log.c.created_at)),
+ENTRY = cast(
+    json_object(
+        {
+            "id": log.c.id,
+            "event": log.c.event,
+            "level": log.c.level,
+            "actor": json_object({"type": log.c.actor_type, "id": log.c.actor_id}),
+            "resource": json_object({"type": log.c.resource_type, "id": log.c.resource_id}),
+            "application_id": log.c.application_id,
+            "before": log.c.before,
+            "after": log.c.after,
+            "correlation_id": log.c.correlation_id,
+            "request_id": log.c.request_id,
+            "source_ip": func.host(log.c.source_ip),
+            "created_at": rfc3339(log.c.created_at),
+        }
+    ),
+    Text,
 )
 
 
@@ -49,7 +55,7 @@ def list_entries(
 ) -> Sequence[RowMapping]:
     """Each with its `id` and the whole `entry` as JSON text."""
     conditions = paging.created_between(log.c.id, log.c.created_at, wanted.created_after, wanted.created_before)
-    statement = select(log.c.id, cast(ENTRY, Text).label("entry")).where(
+    statement = select(log.c.id, ENTRY.label("entry")).where(
         *reach.within(log, caller), *conditions, *_conditions(wanted)
     )
     return connection.execute(paging.after(statement, log.c.id, limit=limit, cursor=cursor)).mappings().all()

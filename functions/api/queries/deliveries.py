@@ -1,9 +1,9 @@
 """Deliveries and their attempts, as JSON text."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Column, ColumnElement, Connection, FromClause, Text, cast, func, select
 
@@ -12,7 +12,7 @@ from functions.api.caller import Caller
 from functions.api.queries import reach
 from functions.api.queries.as_json import error, json_object, rfc3339
 from functions.api.walk import Index, Walk
-from functions.domain.ids import KEY_SKEW, parse_uuid, uuid7_floor
+from functions.domain.ids import KEY_SKEW, floor_of, parse_uuid, uuid7_floor
 from functions.models import webhook_deliveries, webhook_delivery_attempts, webhook_event_ids, webhooks
 
 d, a = webhook_deliveries.c, webhook_delivery_attempts.c
@@ -66,8 +66,8 @@ def event_key(connection: Connection, caller: Caller, id: str) -> str | None:
 
 def list_deliveries(connection: Connection, caller: Caller, wanted: Filter, *, limit: int, cursor: str) -> str:
     """One page, as JSON text. Raises Invalid for what is no cursor."""
-    search = search_for(caller, wanted)
-    if not search.ways or (wanted.webhook_id and not _has_webhook(connection, caller, wanted)):
+    webhook, search = wanted.webhook_id, search_for(caller, wanted)
+    if webhook and not has_webhook(connection, caller, webhook, wanted.application_id):
         return paging.rendered([], None)
     return walk.page(connection, search, limit=limit, cursor=cursor)
 
@@ -77,8 +77,9 @@ def list_attempts(
 ) -> str:
     """An attempt is never older than its delivery: only partitions from there to now are looked at."""
     now = uuid7_floor(datetime.now(UTC) + walk.AHEAD)
-    statement = select(cast(a.id, Text), cast(_attempt(), Text)).where(
-        a.delivery_id == id, a.project_id == caller.project_id, a.id >= _floor_of(id), a.id < now
+    columns: list[ColumnElement[Any]] = [cast(a.id, Text), cast(_attempt(), Text)]
+    statement = select(*columns).where(
+        a.delivery_id == id, a.project_id == caller.project_id, a.id >= floor_of(id), a.id < now
     )
     if has_error is not None:
         statement = statement.where(a.error_code.is_not(None) if has_error else a.error_code.is_(None))
@@ -97,34 +98,42 @@ def search_for(caller: Caller, wanted: Filter) -> Walk:
         after=wanted.created_after,
         before=wanted.created_before,
         # A caller's own UUIDv7 may be ahead of the delivery's by what is allowed for its clock.
-        oldest=_floor_of(wanted.event_id, KEY_SKEW) if wanted.event_id else walk.FIRST,
+        oldest=floor_of(wanted.event_id, KEY_SKEW) if wanted.event_id else walk.FIRST,
     )
 
 
 def _ways(caller: Caller, wanted: Filter) -> list[list[Index]]:
-    """The indexes that have every row that is wanted; which has the fewest others is for the walk to see."""
-    project = (d.project_id, caller.project_id)
-    webhook = (d.webhook_id, wanted.webhook_id) if wanted.webhook_id else None
-    application = wanted.application_id or caller.application_id
-    if wanted.event_id:
-        return [[Index([(d.event_id, wanted.event_id)], [d.project_id == caller.project_id])]]
-    failed, unfinished = Index([webhook or project], [FAILED]), Index([project], [UNFINISHED])
-    ways = []
+    """The indexes that have every row that is wanted; which has the fewest others is for the walk to see.
+
+    An application's own key is led along its own rows only, so that not even a cursor tells of others'.
+    """
     if wanted.status == "delivered" and wanted.went_wrong:
         return []
-    if wanted.status == "failed":
-        ways.append([failed])
-    elif wanted.status in {"pending", "delivering"}:
-        ways.append([unfinished])
-    elif wanted.went_wrong:
-        ways.append([failed, unfinished])
-    if wanted.event_type and not wanted.type_prefix:
-        ways.append([Index([project, (d.event_type, wanted.event_type)])])
-    if webhook and wanted.status != "failed":
-        ways.append([Index([webhook])])
-    elif application and not webhook:
+    if wanted.event_id:
+        return [[Index([(d.event_id, wanted.event_id)], reach.within(webhook_deliveries, caller))]]
+    whose, ways = [(d.project_id, caller.project_id)], []
+    if wanted.webhook_id:
+        whose = [(d.webhook_id, wanted.webhook_id)]
+        ways.append([Index(whose, [FAILED] if wanted.status == "failed" else [])])
+    elif application := wanted.application_id or caller.application_id:
         ways.append([Index([(d.application_id, application)], [d.application_id.is_not(None)])])
-    return ways or [[Index([project])]]
+    if not caller.application_id:
+        ways += _in_project((d.project_id, caller.project_id), whose, wanted)
+    return ways or [[Index(whose)]]
+
+
+def _in_project(
+    project: tuple[Column[Any], str], whose: list[tuple[Column[Any], str]], wanted: Filter
+) -> Iterator[list[Index]]:
+    """By type; and by state, because what is not delivered is what people look for, and little."""
+    if wanted.event_type and not wanted.type_prefix:
+        yield [Index([project, (d.event_type, wanted.event_type)])]
+    if wanted.status == "failed" and not wanted.webhook_id:
+        yield [Index([project], [FAILED])]
+    elif wanted.status in {"pending", "delivering"}:
+        yield [Index([project], [UNFINISHED])]
+    elif wanted.went_wrong and not wanted.status:
+        yield [Index(whose, [FAILED]), Index([project], [UNFINISHED])]
 
 
 def _conditions(rows: FromClause, caller: Caller, wanted: Filter) -> list[ColumnElement[bool]]:
@@ -155,11 +164,11 @@ def _answered(column: ColumnElement[int], status: str) -> ColumnElement[bool]:
     return column == int(status)
 
 
-def _has_webhook(connection: Connection, caller: Caller, wanted: Filter) -> bool:
-    """Whether the webhook, living or deleted, is the caller's: else its index would be walked for nothing."""
+def has_webhook(connection: Connection, caller: Caller, id: str, application_id: str = "") -> bool:
+    """Whether the webhook, living or deleted, is the caller's; else its index must not be walked."""
     w = webhooks.c
-    bound = [w.application_id == wanted.application_id] if wanted.application_id else []
-    found = select(w.id).where(w.id == wanted.webhook_id, *reach.within(webhooks, caller), *bound)
+    bound = [w.application_id == application_id] if application_id else []
+    found = select(w.id).where(w.id == id, *reach.within(webhooks, caller), *bound)
     return connection.execute(found).one_or_none() is not None
 
 
@@ -200,9 +209,3 @@ def _attempt() -> ColumnElement[Any]:
             "expunged_at": rfc3339(a.expunged_at),
         }
     )
-
-
-def _floor_of(key: str, earlier: timedelta = timedelta()) -> str:
-    """The smallest key of the millisecond in which `key` was made, or of `earlier` than that."""
-    milliseconds = (UUID(key).int >> 80) - int(earlier.total_seconds() * 1000)
-    return str(UUID(int=max(milliseconds, 0) << 80))

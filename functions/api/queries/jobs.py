@@ -85,7 +85,8 @@ def job(connection: Connection, caller: Caller, id: str) -> str | None:
 
 def list_jobs(connection: Connection, caller: Caller, wanted: Filter, *, limit: int, cursor: str) -> str:
     """One page, as JSON text. Raises Invalid for what is no cursor."""
-    statement = select(cast(j.id, Text), JOB).where(*reach.within(jobs, caller), *_conditions(wanted))
+    columns: tuple[Any, ...] = (cast(j.id, Text), JOB)
+    statement = select(*columns).where(*reach.within(jobs, caller), *_conditions(wanted))
     rows = connection.execute(paging.after(statement, j.id, limit=limit, cursor=cursor)).all()
     last = rows[limit - 1][0] if len(rows) > limit else None
     return paging.rendered([shown for _, shown in rows[:limit]], last)

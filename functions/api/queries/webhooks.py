@@ -94,13 +94,13 @@ WITH deleted AS (
   SET deleted_at = now(), updated_at = now(), updated_by = CAST(:key_id AS uuid), version = version + 1,
     signing_secret = '', credentials = NULL
   WHERE {which} = CAST(:id AS uuid) AND project_id = CAST(:project_id AS uuid) AND deleted_at IS NULL
-  RETURNING id, name, url
+  RETURNING id, name, url, status
 ), gone AS (
   DELETE FROM webhook.webhook_subscriptions s USING deleted WHERE s.webhook_id = deleted.id
 ), rotated AS (
   DELETE FROM webhook.webhook_expiring_secrets e USING deleted WHERE e.webhook_id = deleted.id
 )
-SELECT id, name, url FROM deleted
+SELECT id, name, url, status FROM deleted
 """
 DELETE_ONE = text(DELETE.format(which="id"))
 DELETE_OF_APPLICATION = text(DELETE.format(which="application_id"))
@@ -158,9 +158,13 @@ def webhook(connection: Connection, caller: Caller, id: str) -> dict[str, Any] |
 def list_webhooks(
     connection: Connection, caller: Caller, wanted: Filter, *, limit: int, cursor: str
 ) -> list[dict[str, Any]]:
-    statement = _webhooks(caller).where(*_conditions(wanted))
-    paged = paging.after(statement, w.id, limit=limit, cursor=cursor)
-    return _with_subscriptions(connection, connection.execute(paged).mappings().all())
+    statement = selected(caller, wanted, limit=limit, cursor=cursor)
+    return _with_subscriptions(connection, connection.execute(statement).mappings().all())
+
+
+def selected(caller: Caller, wanted: Filter, *, limit: int, cursor: str) -> Select[Any]:
+    """One page of webhooks, without their subscriptions."""
+    return paging.after(_webhooks(caller).where(*_conditions(wanted)), w.id, limit=limit, cursor=cursor)
 
 
 def lock(connection: Connection, caller: Caller, id: str) -> RowMapping | None:
@@ -186,7 +190,7 @@ def delete_webhook(connection: Connection, caller: Caller, id: str) -> None:
 def delete_webhooks_of_application(
     connection: Connection, project_id: str, application_id: str, key_id: str
 ) -> list[dict[str, Any]]:
-    """The application goes and takes its webhooks along (C1). The id, name and URL of each."""
+    """The application goes and takes its webhooks along (C1). What each was, in brief."""
     parameters = {"id": application_id, "project_id": project_id, "key_id": key_id}
     return [dict(row) for row in connection.execute(DELETE_OF_APPLICATION, parameters).mappings()]
 

@@ -7,16 +7,18 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from sqlalchemy import Connection, RowMapping
 
 from functions.adapters.database import transaction
-from functions.api import audit, operation, paging
+from functions.api import audit, background, operation, paging
 from functions.api.caller import Caller, require_unbound
 from functions.api.idempotency import Answer
 from functions.api.operation import documented
 from functions.api.paging import Cursor, Limit
 from functions.api.queries import applications as queries
+from functions.api.queries import jobs
 from functions.api.queries.applications import Filter
 from functions.api.rendering import answer, no_content, to_json
 from functions.api.schemas.applications import Application, ApplicationIn, ApplicationPatch
 from functions.api.schemas.base import Page
+from functions.domain import holding
 from functions.errors import Invalid
 
 router = operation.Router()
@@ -118,6 +120,8 @@ def delete_application(application_id: str) -> Response[str]:
         operation.check_version(expected, version)
         gone = queries.delete_application(connection, caller, before["id"])
         _record_deletion(connection, caller, before, gone)
+        started = _end_what_is_held(connection, caller, before["id"], gone)
+    background.send(caller.project_id, started)
     return no_content()
 
 
@@ -126,6 +130,17 @@ def _record_deletion(connection: Connection, caller: Caller, before: dict[str, A
     audit.record(connection, caller, "application.deleted", id, before=before, level="warning", application_id=id)
     audit.record_each(connection, caller, "webhook.deleted", gone.webhooks, application_id=id)
     audit.record_each(connection, caller, "api_key.revoked", gone.api_keys, application_id=id)
+
+
+def _end_what_is_held(connection: Connection, caller: Caller, id: str, gone: queries.Gone) -> list[str]:
+    """What waited for a paused webhook ends as all does whose webhook is deleted: the jobs that see to it."""
+    waiting = [one["id"] for one in gone.webhooks if one["status"] != "active"]
+    held = {webhook: holding.count(connection, caller.project_id, webhook) for webhook in waiting}
+    return [
+        jobs.add(connection, caller, "release", {"webhook_id": webhook}, total=count, application_id=id)[0]
+        for webhook, count in held.items()
+        if count
+    ]
 
 
 def _split(row: RowMapping | None) -> tuple[dict[str, Any], int]:

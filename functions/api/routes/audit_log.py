@@ -31,7 +31,7 @@ EVENT = r"^$|^[a-z_]+\.([a-z_]+|\*)$"
     description="Every change that was made through the API, each in the transaction that made it; nobody can"
     " change an entry. `actor_id` is the id of an API key. A key that is bound to an application gets that"
     " application's entries. `project_id` is for the admin key, which names one.",
-    **documented("audit:read", 200, Page[AuditEntry], 401, 403, 404, 422),
+    **documented("audit:read", 200, Page[AuditEntry], 401, 403, 404, 422, admin=True),
 )
 def list_entries(
     limit: Limit = paging.DEFAULT_LIMIT,

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, RowMapping
 
 from functions.adapters import vault
 from functions.adapters.database import transaction
-from functions.api import audit, operation, paging, webhook_columns
+from functions.api import audit, operation, paging, releasing, webhook_columns
 from functions.api.caller import Caller
 from functions.api.idempotency import Answer
 from functions.api.operation import documented
@@ -156,9 +156,11 @@ def delete_webhook(webhook_id: str) -> Response[str]:
         bound = _locked(connection, caller, id, expected)["application_id"]
         before, _ = _read(connection, caller, id)
         queries.delete_webhook(connection, caller, id)
+        released = releasing.release(connection, caller, id, bound)  # what is held ends, as all else does
         audit.record(
             connection, caller, "webhook.deleted", id, before=before, level="warning", application_id=bound
         )
+    releasing.send(caller.project_id, released)
     return no_content()
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Generic, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
 
 from functions.domain import event_types
+from functions.domain.times import rfc3339
 
 
 def _event_type(value: str) -> str:
@@ -28,12 +29,6 @@ def distinct(values: list[str]) -> list[str]:
     return values
 
 
-def _text(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("must be a text such as 2026-01-31T12:00:00Z")  # noqa: TRY004 - pydantic's way
-    return value
-
-
 def _aware(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("must carry its UTC offset, such as 2026-01-31T12:00:00Z")
@@ -53,7 +48,7 @@ ApplicationId = Annotated[
     StrictStr,
     Field(min_length=1, max_length=255, description="The application's id or uid", examples=["acme"]),
 ]
-Time = Annotated[datetime, BeforeValidator(_text), AfterValidator(_aware)]
+Time = Annotated[datetime, BeforeValidator(rfc3339), AfterValidator(_aware)]
 
 
 class Input(BaseModel):

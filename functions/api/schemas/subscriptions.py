@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, Field, StrictBool, ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import AfterValidator, BaseModel, Field, StrictBool
 
 from functions.api.schemas.base import Input, Pattern
+from functions.api.schemas.problems import problems
 from functions.domain.filters import FilterError, compile_filter
 
 SUBSCRIPTIONS_PER_WEBHOOK = 100
@@ -17,9 +17,7 @@ def _filter(value: dict[str, Any]) -> dict[str, Any]:
     try:
         compile_filter(value)
     except FilterError as error:
-        said = PydanticCustomError("filter", "{message}", {"message": error.message})
-        wrong = InitErrorDetails(type=said, loc=error.where, input=None)
-        raise ValidationError.from_exception_data("filter", [wrong]) from None
+        raise problems([(error.where, error.message)]) from None
     return value
 
 

@@ -3,10 +3,12 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
+from itertools import islice
 from operator import ge, gt, le, lt
 from typing import Any
 
-from functions.domain.filters.language import (
+from functions.domain.filters.conditions import (
     Both,
     Condition,
     Either,
@@ -17,25 +19,29 @@ from functions.domain.filters.language import (
     Path,
     Test,
     missing_meets,
-    read,
-    spelled,
 )
+from functions.domain.filters.language import read
+from functions.domain.filters.paths import spelled
 from functions.domain.filters.values import equal, is_number, kind, number
 
 MISSING = object()  # what a path leads to that leads nowhere
 ORDERS: dict[str, Callable[[Any, Any], bool]] = {"gt": gt, "gte": ge, "lt": lt, "lte": le}
-SIGNS = {
-    "eq": "",
-    "ne": "not ",
-    "gt": "> ",
-    "gte": ">= ",
-    "lt": "< ",
-    "lte": "<= ",
-    "in": "one of ",
-    "nin": "none of ",
+WANTED = {
+    "eq": "{}",
+    "ne": "anything but {}",
+    "gt": "> {}",
+    "gte": ">= {}",
+    "lt": "< {}",
+    "lte": "<= {}",
+    "in": "one of {}",
+    "nin": "none of {}",
+    "starts_with": "a text that starts with {}",
+    "ends_with": "a text that ends with {}",
+    "contains": "a text or an array that contains {}",
 }
 SHOWN = 80  # characters of a value in a reason
 MAX_REASONS = 20
+MAX_ALTERNATIVES = 5
 
 
 @dataclass(frozen=True)
@@ -53,8 +59,7 @@ def matches(filter: object, data: object) -> bool:
 
 def explain(filter: object, data: object) -> list[Reason]:
     """Why the data does not match: empty when it does, else at most 20 reasons. Raises FilterError."""
-    reasons = _against(read(filter), data, ())
-    return [reason for _, reason in zip(range(MAX_REASONS), reasons, strict=False)]
+    return list(dict.fromkeys(islice(_against(read(filter), data, ()), MAX_REASONS)))
 
 
 def _meets(condition: Condition, value: Any) -> bool:
@@ -129,69 +134,77 @@ def _against(condition: Condition, value: Any, path: Path) -> Iterator[Reason]:
             yield from _against(one, value, path)
     elif _meets(condition, value):
         return
-    elif isinstance(condition, Either):
-        for one in condition.conditions:
-            yield from _against(one, value, path)
     elif isinstance(condition, Field):
         yield from _against_field(condition, value, path)
+    elif value is MISSING:
+        yield Reason(spelled(path), f"{spelled(path)} is missing")
     else:
-        yield Reason(spelled(path), _sentence(condition, value, spelled(path) or "the data"))
+        yield Reason(spelled(path), SENTENCES[type(condition)](condition, value, path))
 
 
 def _against_field(field: Field, value: Any, path: Path) -> Iterator[Reason]:
     whole = (*path, *field.path)
-    found = _at(value, field.path)
-    if found is MISSING and not isinstance(field.condition, Field | Both | Either):
-        yield Reason(spelled(whole), _absence(value, path, field.path))
+    if array := _array_on_the_way(value, field.path):
+        name = spelled((*path, *array))
+        yield Reason(spelled(whole), f"{name} is an array: ask for its elements by any, all or an index")
     else:
-        yield from _against(field.condition, found, whole)
+        yield from _against(field.condition, _at(value, field.path), whole)
 
 
-def _absence(value: Any, above: Path, path: Path) -> str:
-    """That the path leads nowhere, and where it ends for a reason that is easily overlooked."""
-    name = spelled((*above, *path))
-    for length in range(1, len(path)):
-        reached = _at(value, path[:length])
-        if isinstance(reached, list) and isinstance(path[length], str):
-            return f"{name} is missing: {spelled((*above, *path[:length]))} is an array; use any, all or an index"
-    return f"{name} is missing"
+def _array_on_the_way(value: Any, path: Path) -> Path | None:
+    """The part of the path that leads to an array where the next part is a name: easily overlooked."""
+    for length, part in enumerate(path):
+        if length and isinstance(part, str) and isinstance(_at(value, path[:length]), list):
+            return path[:length]
+    return None
 
 
-def _sentence(condition: Condition, value: Any, name: str) -> str:
-    if value is MISSING:
-        return f"{name} is missing"
-    if isinstance(condition, Exists):
-        return f"{name} is there, wanted it missing"
-    if isinstance(condition, Not):
-        return f"{name} is {_shown(value)}, which is what the filter excludes by not"
-    if isinstance(condition, Elements):
-        return _of_elements(condition, value, name)
-    if isinstance(condition, Test):
-        return f"{name} is {_shown(value)}, wanted {_wanted(condition)}{_mismatch(condition, value)}"
-    raise AssertionError(condition)
-
-
-def _of_elements(elements: Elements, value: Any, name: str) -> str:
-    if not isinstance(value, list):
-        return f"{name} is {kind(value)}, wanted an array"
-    if elements.which == "any":
-        return f"{name} has {len(value)} elements, and none of them matches"
-    failing = next(n for n, one in enumerate(value) if not _meets(elements.condition, one))
-    because = next(_against(elements.condition, value[failing], (failing,)), None)
-    return f"element {failing} of {name} does not match" + (f": {because.message}" if because else "")
-
-
-def _wanted(test: Test) -> str:
+def _of_test(test: Test, value: Any, path: Path) -> str:
     operand = list(test.operand) if isinstance(test.operand, tuple) else test.operand
-    return SIGNS.get(test.operator, test.operator.replace("_", " ") + " ") + _shown(operand)
+    said = f"{_name(path)} is {_shown(value)}, wanted {WANTED[test.operator].format(_shown(operand))}"
+    if test.operator not in {"eq", *ORDERS} or kind(value) == kind(operand):
+        return said
+    how = "; ask for its elements by any, all or contains" if isinstance(value, list) else ""
+    return f"{said}: {kind(value)} is not {kind(operand)}{how}"
 
 
-def _mismatch(test: Test, value: Any) -> str:
-    """Types are never coerced: said where that is what went wrong."""
-    operand = test.operand
-    if test.operator in {"eq", *ORDERS} and kind(value) != kind(operand):
-        return f": {kind(value)} is not {kind(operand)}"
-    return ""
+def _of_elements(elements: Elements, value: Any, path: Path) -> str:
+    if not isinstance(value, list):
+        return f"{_name(path)} is {_shown(value)}, wanted an array"
+    if elements.which == "any":
+        return f"{_name(path)} has no element that matches, of {len(value)}"
+    failing = next(n for n, one in enumerate(value) if not _meets(elements.condition, one))
+    because = next(_against(elements.condition, value[failing], (*path, failing)))
+    return f"an element of {_name(path)} does not match: {because.message}"
+
+
+def _of_either(either: Either, value: Any, path: Path) -> str:
+    """One reason for them all: it is enough to mend one."""
+    reasons = (reason.message for one in either.conditions for reason in _against(one, value, path))
+    return "nothing of an or matches: " + "; ".join(dict.fromkeys(islice(reasons, MAX_ALTERNATIVES)))
+
+
+def _of_not(negated: Not, value: Any, path: Path) -> str:
+    """What is there that the filter excludes: of one field its value, of more that they meet it."""
+    excluded = negated.condition
+    while isinstance(excluded, Field):
+        value, path, excluded = _at(value, excluded.path), (*path, *excluded.path), excluded.condition
+    if isinstance(excluded, Both | Either | Not) or value is MISSING:
+        return f"{_name(path)} meets what a not excludes"
+    return f"{_name(path)} is {_shown(value)}, which a not excludes"
+
+
+SENTENCES: dict[type, Callable[[Any, Any, Path], str]] = {
+    Test: _of_test,
+    Exists: lambda _condition, value, path: f"{_name(path)} is {_shown(value)}, wanted it missing",
+    Elements: _of_elements,
+    Either: _of_either,
+    Not: _of_not,
+}
+
+
+def _name(path: Path) -> str:
+    return spelled(path) or "the data"
 
 
 def _shown(value: Any) -> str:
@@ -199,6 +212,6 @@ def _shown(value: Any) -> str:
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 
-def _plain(value: Any) -> int | float:
+def _plain(value: Decimal) -> int | float:
     """A Decimal as JSON writes it, near enough to be read."""
     return int(value) if value == value.to_integral_value() else float(value)

@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-from functions.domain.filters.language import (
+from functions.domain.filters.conditions import (
     Both,
     Condition,
     Either,
@@ -21,8 +21,8 @@ from functions.domain.filters.language import (
     Path,
     Test,
     missing_meets,
-    read,
 )
+from functions.domain.filters.language import read
 from functions.domain.filters.values import is_number
 
 ORDERS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}

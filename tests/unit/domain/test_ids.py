@@ -3,7 +3,7 @@ from uuid import UUID
 
 import pytest
 
-from functions.domain.ids import parse_uuid, usable_as_key, uuid7, uuid7_floor
+from functions.domain.ids import is_uid, parse_uuid, usable_as_key, uuid7, uuid7_floor
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -49,3 +49,19 @@ def test_other_ids_cannot(id: str) -> None:
 )
 def test_only_the_canonical_form_is_a_uuid(text: str) -> None:
     assert parse_uuid(text) is None
+
+
+@pytest.mark.parametrize("uid", ["a", "Acme.eu_1-x", "x" * 255, "0" * 32, "01a1f8b1"])
+def test_a_uid_is_letters_digits_and_three_signs(uid: str) -> None:
+    assert is_uid(uid)
+
+
+@pytest.mark.parametrize(
+    "uid",
+    [
+        *("", "x" * 256, "a b", "a/b", "\u00fc", "a\n", "a\0"),
+        *("01a1f8b1-9224-7dd5-93c0-8632c1ed87f3", "01A1F8B1-9224-7DD5-93C0-8632C1ED87F3"),
+    ],
+)
+def test_nothing_else_is_a_uid_nor_what_could_be_an_id(uid: str) -> None:
+    assert not is_uid(uid)

@@ -1,0 +1,36 @@
+"""What stands in the way of sending one delivery again."""
+
+from sqlalchemy import Connection, RowMapping, select, text
+
+from functions.api.caller import Caller
+from functions.api.queries.reach import within
+from functions.models import webhook_deliveries, webhook_events, webhooks
+
+d = webhook_deliveries.c
+# Before the delivery itself, as in every statement that locks both (functions/domain/reopening.py).
+LOCK_DEAD_LETTER = text("""
+SELECT id FROM webhook.webhook_dlq
+WHERE delivery_id = CAST(:id AS uuid) AND project_id = CAST(:project_id AS uuid) AND status = 'pending' FOR UPDATE
+""")
+
+
+def lock(connection: Connection, caller: Caller, id: str) -> RowMapping | None:
+    """The delivery and how its webhook and event stand; nobody claims or changes it before the transaction ends.
+
+    `has_payload` is None when the event is not kept any more.
+    """
+    connection.execute(LOCK_DEAD_LETTER, {"id": id, "project_id": caller.project_id})
+    kept = select(webhook_events.c.expunged_at.is_(None)).where(webhook_events.c.id == d.event_id)
+    asked = (
+        select(
+            *(d.status, d.attempts, d.application_id),
+            webhooks.c.status.label("webhook_status"),
+            webhooks.c.max_attempts.label("budget"),
+            webhooks.c.deleted_at.is_not(None).label("webhook_deleted"),
+            kept.scalar_subquery().label("has_payload"),
+        )
+        .join_from(webhook_deliveries, webhooks, webhooks.c.id == d.webhook_id)
+        .where(*within(webhook_deliveries, caller), d.id == id)
+        .with_for_update(of=webhook_deliveries)
+    )
+    return connection.execute(asked).mappings().one_or_none()

@@ -1,0 +1,40 @@
+"""Erasing the payloads of a whole project (P14); those of one event are erased where events are."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Body
+from sqlalchemy import Connection
+
+from functions.api import background, operation
+from functions.api.background import STARTS, Plan
+from functions.api.queries import projects
+from functions.api.rendering import rfc3339
+from functions.api.schemas.levers import ExpungeIn
+from functions.domain import expunge
+
+router = operation.Router()
+
+
+@router.post(
+    "/v1/projects/<project_id>/expunge",
+    tags=["projects"],
+    summary="Expunge a project's payloads",
+    description="Erases the data of its events and what endpoints answered to them, for good. That they happened"
+    " and were delivered stays readable. What was not delivered yet will not be." + STARTS,
+    **background.documented("admin", 400, 401, 403, 404, 409, 415, 422),
+)
+def expunge_project(project_id: str, wanted: Annotated[ExpungeIn | None, Body()] = None) -> Response[str]:
+    admin, id = operation.admin(router), operation.key(project_id, "project")
+    now = datetime.now(UTC)
+    before = min((wanted and wanted.before) or now, now)
+
+    def plan(connection: Connection) -> Plan:
+        if projects.project(connection, id) is None:
+            raise operation.missing("project")
+        matched = expunge.count(connection, id, before=before)
+        return Plan("expunge", {"before": rfc3339(before)}, matched, "project.expunged", id)
+
+    dry_run = wanted is not None and wanted.dry_run
+    return background.start(router, admin, plan, dry_run=dry_run, project_id=id)
