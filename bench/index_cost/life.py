@@ -9,7 +9,8 @@ from typing import Any
 COUNT = 100
 WEBHOOKS, TYPES, PER_EVENT = 300, 20, 3
 INDEXES = """
-SELECT indexname, pg_get_indexdef(format('webhook.%I', indexname)::regclass) FROM pg_indexes
+SELECT indexname, replace(pg_get_indexdef(format('webhook.%I', indexname)::regclass), ' ON ONLY ', ' ON ')
+FROM pg_indexes
 WHERE schemaname = 'webhook' AND tablename = 'webhook_deliveries' AND indexname NOT LIKE '%_pkey' ORDER BY 1
 """
 PROJECT = "INSERT INTO webhook.projects (name, data_key) VALUES ('bench', 'k') RETURNING CAST(id AS text)"

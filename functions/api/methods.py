@@ -14,8 +14,8 @@ WITH_BODY = {"POST", "PATCH", "PUT"}  # a body of any other method has no meanin
 def allowed(app: APIGatewayHttpResolver, path: str) -> frozenset[str]:
     """The methods of the routes that have the path; none when no route has it.
 
-    A path that is written out wins over one with an id in its place, as OpenAPI has it: GET of /v1/events/batch does
-    not read the event `batch`.
+    A path that is written out wins over one with an id in its place, as OpenAPI has it: GET of /v1/events/batch
+    does not read the event `batch`.
     """
     written_out = _written_out(app).get(path)
     return written_out or frozenset(route.method for route in app._dynamic_routes if route.rule.match(path))
@@ -36,7 +36,7 @@ def refusal(event: dict[str, Any], known: frozenset[str]) -> Response[str]:
 
 
 def is_refused(app: APIGatewayHttpResolver, event: dict[str, Any]) -> bool:
-    """Whether a path that is written out lacks the method, so that no route with an id in its place may take it."""
+    """Whether the path is written out and lacks the method: no route with an id in its place is to take it."""
     known = _written_out(app).get(event["rawPath"])
     return known is not None and event["requestContext"]["http"]["method"] not in known
 

@@ -31,12 +31,20 @@ def _true_or_false(value: object) -> object:
     return value
 
 
+def _utc(at: datetime) -> datetime:
+    """In UTC; hours of the first and the last day that Python has no date for there are its ends."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        return (datetime.min if at.year == 1 else datetime.max).replace(tzinfo=UTC)
+
+
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows a page")]
 Cursor = Annotated[str, Query(max_length=64, description="The `next_cursor` of the page before")]
 Id = Annotated[str, Query(pattern="^$|^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 Text = Annotated[str, AfterValidator(_storable)]
 Flag = Annotated[bool | None, BeforeValidator(_true_or_false)]
-Time = Annotated[AwareDatetime, BeforeValidator(rfc3339)]
+Time = Annotated[AwareDatetime, BeforeValidator(rfc3339), AfterValidator(_utc)]
 After = Annotated[Time | None, Query(description="Only what was created then or later (RFC 3339)")]
 Before = Annotated[Time | None, Query(description="Only what was created earlier (RFC 3339)")]
 

@@ -27,6 +27,8 @@ SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = 'webhook' AND c.relkind IN ('r', 'p') AND NOT c.relispartition
   AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'id')
 """
+# The project is the bound key's own, and it sees what any key did to its application.
+SHARED = {"project_id", "actor_id"}
 NewProject = Callable[..., tuple[str, Client]]
 
 
@@ -100,6 +102,18 @@ def test_another_project_s_things_are_as_if_they_were_not_there(service: Service
     assert not problems, "\n".join(problems)
 
 
+def test_its_own_things_are_there_for_every_key_that_may_see_them(service: Service) -> None:
+    """What the other tests compare with: that nothing is found is due to whose it is."""
+    mine = with_keys(service, service.project_id, things(service, service.client, uid="mine"))
+    bound = key_of(service, ["*"], application_id=mine.application)
+    for operation in OPERATIONS:
+        if operation.method == "GET" and operation.names("path"):
+            clients = (service.client, bound) if operation.takes_project_key else (service.admin,)
+            for client in clients:
+                answer = client("GET", mine.filled(operation.path))
+                assert answer.status == 200, (str(operation), answer.body)
+
+
 def test_another_application_s_things_are_as_if_they_were_not_there_for_a_bound_key(service: Service) -> None:
     theirs = things(service, service.client, uid="theirs")
     whole = things(service, service.client)  # bound to none: not for a bound key either
@@ -109,9 +123,8 @@ def test_another_application_s_things_are_as_if_they_were_not_there_for_a_bound_
     problems = []
     before = rows(service.sql, service.project_id)
     for found in (theirs, whole):
-        foreign = Things(
-            {**with_keys(service, service.project_id, found).ids, "project_id": service.project_id}, ""
-        )
+        ids = with_keys(service, service.project_id, found).ids
+        foreign = Things({name: id for name, id in ids.items() if name not in SHARED}, "")
         for operation in OPERATIONS:
             if operation.takes_project_key and "name" not in operation.names("path"):
                 problems += compared(operation, bound, own, foreign)

@@ -76,7 +76,7 @@ def things(service: Service, client: Client, *, uid: str = "") -> Things:
 
 def with_keys(service: Service, project_id: str, found: Things) -> Things:
     """The things and what the admin key manages, under the names that operations have for ids of any kind, too."""
-    [key, *_] = service.admin("GET", f"/v1/projects/{project_id}/api-keys").body["data"]
+    *_, key = service.admin("GET", f"/v1/projects/{project_id}/api-keys").body["data"]
     ids = {"project_id": project_id, "key_id": key["id"], "actor_id": key["id"]}
     return Things({**found.ids, **ids, "resource_id": found.ids["webhook_id"]}, found.application)
 

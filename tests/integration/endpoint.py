@@ -12,6 +12,7 @@ class Received:
     path: str
     headers: dict[str, str]
     body: bytes
+    port: int = 0  # the sender's: another one is another connection
 
 
 @dataclass
@@ -35,7 +36,8 @@ def endpoint() -> Iterator[Endpoint]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            here.received.append(Received(self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+            headers = {k.lower(): v for k, v in self.headers.items()}
+            here.received.append(Received(self.path, headers, body, self.client_address[1]))
             here.before()
             self.send_response(here.status)
             for name, value in here.headers.items():

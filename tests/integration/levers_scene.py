@@ -1,4 +1,4 @@
-"""What the tests of levers begin with: deliveries that failed, are waiting or held, and the jobs function at work."""
+"""What the tests of levers begin with: deliveries that failed, wait or are held, and the jobs function at work."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -69,7 +69,7 @@ def delivery(service: Service, id: str) -> dict[str, Any]:
 def states(service: Service) -> dict[str, int]:
     """How many deliveries there are in each state."""
     rows = service.sql.run("SELECT status, count(*) FROM webhook.webhook_deliveries GROUP BY status")
-    return {status: count for status, count in rows}
+    return dict(rows)
 
 
 def tokens(service: Service, ids: list[str]) -> set[int]:
@@ -115,7 +115,7 @@ def start(service: Service, path: str, body: dict[str, Any]) -> dict[str, Any]:
 def sent(service: Service, queue: str = "retry") -> dict[str, int]:
     """The deliveries that messages on this queue name, with their tokens."""
     pairs = [pair for one in service.messages(queue) for pair in json.loads(one["body"]).get("deliveries", ())]
-    return {id: token for id, token in pairs}
+    return dict(pairs)
 
 
 def run(service: Service, queue: str = "delivery") -> dict[str, Any]:

@@ -7,11 +7,15 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from functions.deliver import handler as deliver
+from functions.deliver.claims import Claim, claim
 from functions.deliver.outbound import PER_HOST
+from functions.deliver.unsent import set_aside
 from functions.dispatch import handler as dispatch
+from functions.domain.headers import HIDDEN
 from functions.settings import settings
 from tests.integration.conftest import Context, Service
 from tests.integration.endpoint import Endpoint, endpoint
+from tests.integration.locks import while_waiting
 
 
 @pytest.fixture
@@ -135,8 +139,6 @@ def test_a_claim_whose_function_died_is_found_when_its_lease_ends(service: Servi
     service.event()
     (record,) = service.messages()
     (pair,) = json.loads(record["body"])["deliveries"]
-    from functions.deliver.claims import claim
-
     (taken,) = claim(dict([pair]), 60_000)
     assert deliveries(service)[0]["status"] == "delivering"
     assert claim(dict([pair]), 60_000) == []
@@ -393,3 +395,300 @@ def test_health_counts_failures_in_a_row(service: Service, receiver: Endpoint) -
     assert healed["failure_count"] == 0
     assert healed["last_success_at"]
     assert healed["last_failure_at"]
+
+
+def test_a_request_carries_custom_headers_and_authorization_and_the_record_hides_them(
+    service: Service, receiver: Endpoint
+) -> None:
+    service.webhook(
+        url=receiver.url,
+        headers={"X-Tenant": "acme", "X-Api-Key": "k-123", "x-thing": "Bearer b-456"},
+        auth={"type": "bearer", "token": "t-789"},
+    )
+    service.event()
+    run(service)
+    (got,) = receiver.received
+    assert got.headers["x-tenant"] == "acme"
+    assert got.headers["x-api-key"] == "k-123"
+    assert got.headers["x-thing"] == "Bearer b-456"
+    assert got.headers["authorization"] == "Bearer t-789"
+    (attempt,) = attempts(service, deliveries(service)[0])
+    recorded = attempt["request_headers"]
+    assert recorded["X-Tenant"] == "acme"
+    assert {recorded[name] for name in ("X-Api-Key", "x-thing", "authorization")} == {HIDDEN}
+    assert recorded["webhook-signature"] == got.headers["webhook-signature"]
+    stored = str(service.sql.run("SELECT a::text FROM webhook.webhook_delivery_attempts a"))
+    assert not any(secret in stored for secret in ("k-123", "b-456", "t-789"))
+
+
+def test_basic_credentials_and_a_header_of_ones_own_for_authorization(
+    service: Service, receiver: Endpoint
+) -> None:
+    auth = {"type": "basic", "username": "Aladdin", "password": "open sesame"}
+    service.webhook(url=receiver.url, auth=auth, event_types=["a"])
+    service.webhook(url=receiver.url, headers={"Authorization": "Token t"}, event_types=["b"])
+    for type in ("a", "b"):
+        service.event(type=type)
+        run(service)
+    sent = [got.headers["authorization"] for got in receiver.received]
+    assert sent == ["Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "Token t"]
+    recorded = [attempts(service, one)[0]["request_headers"] for one in deliveries(service)]
+    assert [{name.lower(): value for name, value in one.items()}["authorization"] for one in recorded] == [
+        HIDDEN
+    ] * 2
+
+
+def test_nothing_stored_can_stand_for_a_header_of_hooklines_own(service: Service, receiver: Endpoint) -> None:
+    """Were a reserved name ever stored, by an older version or by hand."""
+    service.webhook(url=receiver.url, headers={"x-tenant": "acme"})
+    forged = '{"x-tenant": "acme", "Webhook-Id": "forged", "Content-Type": "text/plain", "Host": "evil"}'
+    service.sql.run("UPDATE webhook.webhooks SET headers = CAST(:forged AS jsonb)", forged=forged)
+    event = service.event()
+    run(service)
+    (got,) = receiver.received
+    assert got.headers["webhook-id"] == event["id"]
+    assert got.headers["content-type"] == "application/json"
+    assert got.headers["host"].startswith("127.0.0.1")
+    assert got.headers["x-tenant"] == "acme"
+
+
+@pytest.mark.parametrize("credentials", [b"", b"\x00" * 64])
+def test_credentials_that_cannot_be_read_use_up_no_attempt(
+    service: Service, receiver: Endpoint, credentials: bytes
+) -> None:
+    service.webhook(url=receiver.url, auth={"type": "bearer", "token": "t"})
+    service.webhook(url=receiver.url)
+    service.sql.run(
+        "UPDATE webhook.webhooks SET credentials = :made WHERE credentials IS NOT NULL", made=credentials
+    )
+    service.event()
+    assert run(service) == {"batchItemFailures": []}
+    assert sorted((one["status"], one["attempts"]) for one in deliveries(service)) == [
+        ("delivered", 1),
+        ("pending", 0),
+    ]
+
+
+def test_a_webhook_is_only_reached_at_the_addresses_it_allows(service: Service, receiver: Endpoint) -> None:
+    """Two webhooks of one host: the one that may not go there does not ride on the other's open connection."""
+    service.webhook(url=receiver.url, event_types=["first"])
+    service.webhook(url=receiver.url, event_types=["second"], ip_allowlist=["198.51.100.0/24"])
+    service.webhook(url=receiver.url, event_types=["third"], ip_allowlist=["198.51.100.0/24", "127.0.0.0/8"])
+    for type in ("first", "second", "third"):
+        service.event(type=type)
+        run(service)
+    third, second, first = deliveries(service)
+    assert (first["status"], third["status"]) == ("delivered", "delivered")
+    assert second["last_error"]["code"] == "address_not_in_allowlist"
+    assert (second["status"], second["attempts"]) == ("pending", 1)
+    assert [got.headers["hookline-event-type"] for got in receiver.received] == ["first", "third"]
+
+
+def seconds_to_wait(service: Service) -> list[float]:
+    (waited,) = service.sql.run(
+        "SELECT extract(epoch FROM scheduled_at - last_attempt_at), extract(epoch FROM sweep_at - scheduled_at)"
+        " FROM webhook.webhook_deliveries"
+    )
+    return [float(seconds) for seconds in waited]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "seconds"),
+    [
+        ({"kind": "fixed", "delay_seconds": 7}, [7, 7]),
+        ({"kind": "linear", "step_seconds": 40}, [40, 80]),
+        ({"kind": "custom", "delays_seconds": [3, 500]}, [3, 500]),
+        ({"kind": "exponential", "initial_seconds": 2, "factor": 3, "jitter": False}, [2, 6]),
+    ],
+)
+def test_retries_wait_as_the_webhooks_strategy_says(
+    service: Service, receiver: Endpoint, strategy: dict, seconds: list[int]
+) -> None:
+    service.webhook(url=receiver.url, retry_strategy=strategy)
+    service.event()
+    receiver.status = 500
+    run(service)
+    assert seconds_to_wait(service)[0] == pytest.approx(seconds[0], abs=1)
+    make_due(service)
+    dispatch.handler({}, Context())
+    run(service, "retry")
+    assert seconds_to_wait(service)[0] == pytest.approx(seconds[1], abs=1)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    ['{"kind": "custom"}', '{"kind": "fixed", "delay_seconds": "soon"}', '{"kind": "linear", "step_seconds": -1}'],
+)
+def test_a_strategy_that_is_not_usable_is_the_default_and_keeps_no_other_webhook_back(
+    service: Service, receiver: Endpoint, stored: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = service.webhook(url=receiver.url)
+    service.webhook(url=receiver.url)
+    service.sql.run(
+        "UPDATE webhook.webhooks SET retry_strategy = CAST(:s AS jsonb) WHERE id = :id", s=stored, id=broken["id"]
+    )
+    service.event()
+    receiver.status = 500
+    assert run(service) == {"batchItemFailures": []}
+    waits = [
+        row[0] for row in service.sql.run("SELECT scheduled_at - last_attempt_at FROM webhook.webhook_deliveries")
+    ]
+    assert all(4 < wait.total_seconds() <= 12 for wait in waits)
+    assert "retry strategy not usable" in caplog.text
+
+
+def test_a_redriven_delivery_starts_its_schedule_anew(service: Service, receiver: Endpoint) -> None:
+    service.webhook(url=receiver.url, max_attempts=2, retry_strategy={"kind": "linear", "step_seconds": 100})
+    service.event()
+    receiver.status = 500
+    run(service)
+    make_due(service)
+    dispatch.handler({}, Context())
+    run(service, "retry")
+    (dead,) = service.messages("retry")
+    deliver.handler({"Records": [dead]}, Context())
+    deliver.handler({"Records": [{**dead, "messageId": "redriven"}]}, Context())
+    run(service, "retry")
+    (delivery,) = deliveries(service)
+    assert (delivery["attempts"], delivery["max_attempts"]) == (3, 4)
+    assert seconds_to_wait(service)[0] == pytest.approx(100, abs=1)
+
+
+def failed_at(service: Service) -> list[bool]:
+    """For every delivery, that is: whether it is failed exactly when it has the time of that."""
+    return [
+        failed == (at is not None)
+        for failed, at in service.sql.run("SELECT status = 'failed', failed_at FROM webhook.webhook_deliveries")
+    ]
+
+
+def test_the_time_of_failure_is_there_while_a_delivery_is_failed(service: Service, receiver: Endpoint) -> None:
+    webhook = service.webhook(url=receiver.url, max_attempts=1, event_types=["a"])
+    gone = service.webhook(url=receiver.url, event_types=["b"])
+    service.event(type="a")
+    service.event(type="b")
+    service.client("DELETE", f"/v1/webhooks/{gone['id']}")
+    receiver.status = 500
+    run(service)
+    assert [one["status"] for one in deliveries(service)] == ["failed", "failed"]
+    assert failed_at(service) == [True, True]
+    (dead,) = service.messages("retry")
+    deliver.handler({"Records": [dead]}, Context())
+    deliver.handler({"Records": [{**dead, "messageId": "redriven"}]}, Context())
+    assert sorted(one["status"] for one in deliveries(service)) == ["failed", "pending"]
+    assert failed_at(service) == [True, True]
+    receiver.status = 200
+    run(service, "retry")
+    assert deliveries(service, f"?webhook_id={webhook['id']}")[0]["status"] == "delivered"
+    assert failed_at(service) == [True, True]
+
+
+def test_a_dead_letter_says_of_which_application_and_type_it_is(service: Service, receiver: Endpoint) -> None:
+    application = service.client("POST", "/v1/applications", {"name": "Acme", "uid": "acme"}).body["id"]
+    service.webhook(url=receiver.url, max_attempts=1, application_id="acme")
+    service.sql.run("UPDATE webhook.webhooks SET application_id = NULL")
+    service.event()
+    service.sql.run("UPDATE webhook.webhook_deliveries SET application_id = :id", id=application)
+    receiver.status = 500
+    run(service)
+    rows = service.sql.run("SELECT application_id, event_type FROM webhook.webhook_dlq")
+    assert [[str(bound), type] for bound, type in rows] == [[application, "invoice.paid"]]
+
+
+def test_a_test_event_that_fails_leaves_no_dead_letter(service: Service, receiver: Endpoint) -> None:
+    service.webhook(url=receiver.url, max_attempts=1)
+    service.event()
+    service.sql.run("UPDATE webhook.webhook_deliveries SET event_type = 'hookline.test'")
+    receiver.status = 500
+    run(service)
+    assert deliveries(service)[0]["status"] == "failed"
+    assert service.sql.run("SELECT count(*) FROM webhook.webhook_dlq") == [[0]]
+    assert service.messages("retry") == []
+
+
+def test_an_event_whose_payload_is_expunged_is_not_sent(service: Service, receiver: Endpoint) -> None:
+    service.webhook(url=receiver.url)
+    service.event()
+    service.sql.run("UPDATE webhook.webhook_events SET data = NULL, expunged_at = now()")
+    assert run(service) == {"batchItemFailures": []}
+    assert receiver.received == []
+    (delivery,) = deliveries(service)
+    assert (delivery["status"], delivery["attempts"]) == ("failed", 0)
+    assert delivery["last_error"]["code"] == "payload_expunged"
+    assert failed_at(service) == [True]
+
+
+HELD = "SELECT status, attempts, sweep_at = 'infinity' FROM webhook.webhook_deliveries"
+
+
+@pytest.mark.parametrize("status", ["paused", "disabled"])
+def test_deliveries_of_a_webhook_that_is_not_active_are_held_without_an_attempt(
+    service: Service, receiver: Endpoint, status: str
+) -> None:
+    webhook = service.webhook(url=receiver.url, event_types=["a"])
+    service.webhook(url=receiver.url, event_types=["b"])
+    service.event(type="a")
+    service.event(type="b")
+    service.sql.run("UPDATE webhook.webhooks SET status = :s WHERE id = :id", s=status, id=webhook["id"])
+    records = service.messages()
+    assert deliver.handler({"Records": records}, Context()) == {"batchItemFailures": []}
+    assert [got.headers["hookline-event-type"] for got in receiver.received] == ["b"]
+    assert sorted(service.sql.run(HELD), key=str) == [["delivered", 1, None], ["pending", 0, True]]
+    (held,) = deliveries(service, "?event_type=a")
+    assert held["status"] == "pending"
+    assert held["scheduled_at"] is not None
+    assert dispatch.handler({}, Context())["deliveries"] == 0
+    deliver.handler({"Records": records}, Context())
+    assert len(receiver.received) == 1, "the message that was held is stale"
+    assert service.client("POST", f"/v1/webhooks/{webhook['id']}/resume", {}).status == 200
+    run(service, "retry")
+    assert {one["status"] for one in deliveries(service)} == {"delivered"}
+
+
+def test_a_delivery_is_not_held_when_its_webhook_is_resumed_at_the_last_moment(
+    service: Service, receiver: Endpoint
+) -> None:
+    """Claimed while paused; resumed, and everything held given back, before it was held: it must not be missed."""
+    service.webhook(url=receiver.url)
+    service.event()
+    service.sql.run("UPDATE webhook.webhooks SET status = 'paused'")
+    claims = claimed(service)
+    while_waiting(service, "UPDATE webhook.webhooks SET status = 'active'", lambda: set_aside(claims))
+    assert service.sql.run(HELD) == [["pending", 0, False]]
+    assert dispatch.handler({}, Context())["deliveries"] == 1
+    run(service)
+    assert deliveries(service)[0]["status"] == "delivered"
+
+
+def test_a_delivery_is_not_held_for_ever_when_its_webhook_is_deleted_at_the_last_moment(
+    service: Service, receiver: Endpoint
+) -> None:
+    service.webhook(url=receiver.url)
+    service.event()
+    service.sql.run("UPDATE webhook.webhooks SET status = 'paused'")
+    claims = claimed(service)
+    while_waiting(
+        service, "UPDATE webhook.webhooks SET deleted_at = now(), credentials = NULL", lambda: set_aside(claims)
+    )
+    assert service.sql.run(HELD) == [["pending", 0, False]]
+    dispatch.handler({}, Context())
+    run(service)
+    assert deliveries(service)[0]["last_error"]["code"] == "webhook_deleted"
+
+
+def test_a_webhook_that_is_being_paused_waits_for_what_is_being_held(service: Service, receiver: Endpoint) -> None:
+    """The other half: whoever changes the status after a hold has begun, comes after it and finds what it held."""
+    webhook = service.webhook(url=receiver.url)
+    service.event()
+    service.sql.run("UPDATE webhook.webhooks SET status = 'paused'")
+    set_aside(claimed(service))
+    path = f"/v1/webhooks/{webhook['id']}/resume"
+    resumed = while_waiting(
+        service, "SELECT id FROM webhook.webhooks FOR SHARE", lambda: service.client("POST", path, {})
+    )
+    assert (resumed.status, resumed.body["released"]) == (200, 1)
+
+
+def claimed(service: Service) -> list[Claim]:
+    (record,) = service.messages()
+    return claim(dict(json.loads(record["body"])["deliveries"]), 60_000)

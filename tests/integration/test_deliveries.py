@@ -32,7 +32,7 @@ INSERT INTO webhook.webhook_delivery_attempts (project_id, delivery_id, attempt_
   request_headers, request_sent_at, response_status, response_headers, response_body, remote_address, error_code,
   error_message, expunged_at)
 VALUES (CAST(:project AS uuid), CAST(:delivery AS uuid), :number, 'https://x/', '{"a": "b"}', now(), :status,
-  '{"c": "d"}', 'e', '127.0.0.1', :error, :error, CAST(:expunged AS timestamptz))
+  '{"c": "d"}', 'e', '127.0.0.1', CAST(:error AS text), CAST(:error AS text), CAST(:expunged AS timestamptz))
 """
 Row = dict[str, Any]
 
@@ -132,8 +132,8 @@ def some_filters(rows: list[Row], chance: random.Random) -> dict[str, str]:
         "created_after": at.isoformat().replace("+00:00", "Z"),
         "created_before": at.isoformat().replace("+00:00", "Z"),
     }
-    chosen = chance.sample(list(possible), chance.choice([1, 1, 2, 2, 3]))
-    return {name: possible[name] for name in chosen if possible[name]}
+    known = [name for name, value in possible.items() if value]
+    return {name: possible[name] for name in chance.sample(known, chance.choice([1, 1, 2, 2, 3]))}
 
 
 @pytest.mark.parametrize("step", [walk.STEP, 7])
@@ -171,9 +171,7 @@ def test_a_key_of_an_application_sees_its_own_only(
     assert client("GET", "/v1/deliveries?application_id=bolt").status == 404
     chance = random.Random(8)
     for _ in range(60):
-        asked = {
-            name: value for name, value in some_filters(deliveries, chance).items() if name != "application_id"
-        }
+        asked = some_filters([row for row in deliveries if row["application_id"] == own], chance)
         query = "&".join(f"{name}={value}" for name, value in asked.items())
         expected = [
             row["id"]
@@ -264,7 +262,7 @@ def test_an_event_is_named_by_its_key_or_its_own_id_even_when_it_is_no_more(serv
 
 def test_deliveries_of_a_deleted_webhook_stay_readable(service: Service) -> None:
     webhook = service.webhook()
-    service.event()
+    add(service, [made(webhook_id=webhook["id"])])
     assert service.client("DELETE", f"/v1/webhooks/{webhook['id']}").status == 204
     assert len(ids(service.client, f"/v1/deliveries?webhook_id={webhook['id']}")) == 1
 
@@ -320,15 +318,13 @@ def test_what_a_filter_cannot_be_is_said_where(service: Service, query: str, pat
     ],
 )
 def test_the_ends_of_time_are_times(service: Service, query: str) -> None:
-    service.webhook()
-    service.event()
+    add(service, [made(webhook_id=service.webhook()["id"])])
     assert len(ids(service.client, f"/v1/deliveries?{query}")) == 1
 
 
 @pytest.mark.parametrize("query", ["created_before=0001-01-01T00:00:00Z", f"cursor={'A' * 22}"])
 def test_before_the_first_key_there_is_nothing(service: Service, query: str) -> None:
-    service.webhook()
-    service.event()
+    add(service, [made(webhook_id=service.webhook()["id"])])
     assert ids(service.client, f"/v1/deliveries?{query}") == []
 
 

@@ -134,14 +134,16 @@ def test_concurrent_duplicates_are_one_event(service: Service) -> None:
     """Two transactions at once: the second waits for the first, then answers alike."""
     from functions.adapters.database import engine
     from functions.api import ingest
+    from functions.api.caller import Caller
     from functions.api.schemas.events import EventIn
 
     service.webhook()
+    caller = Caller(False, service.project_id, "", uuid7(), frozenset("*"), "c", "r", "")
     body = '{"events":[{"type":"a","data":1,"id":"same"}]}'
-    event = EventIn(type="a", data=1, id="same")
+    sent = ingest.Sent([EventIn(type="a", data=1, id="same")], body, batch=False)
     first = engine().connect()
     begun = first.begin()
-    answer = ingest.ingest(first, service.project_id, [event], body, "c").answers
+    answer = ingest.ingest(first, caller, sent).answers
     seen: list[Answer] = []
 
     def second() -> None:
@@ -149,7 +151,7 @@ def test_concurrent_duplicates_are_one_event(service: Service) -> None:
 
         other = sqlalchemy.create_engine(engine().url)
         with other.begin() as connection:
-            seen.append(ingest.ingest(connection, service.project_id, [event], body, "c").answers)
+            seen.append(ingest.ingest(connection, caller, sent).answers)
         other.dispose()
 
     thread = threading.Thread(target=second)

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from functions.domain.filters import FilterError, compile_filter, explain, matches
 from tests.conftest import Databases
+from tests.unit.domain.filter_cases import ROWS
+from tests.unit.domain.filter_vectors import VECTORS
 
 ANSWERS = """
 SELECT n, CAST(data AS jsonb) @@ CAST(path AS jsonpath)
@@ -225,3 +227,70 @@ def test_both_evaluators_agree_on_filters_made_for_their_data(sql: pg8000.native
     assert len(cases) > 5 * DRAWS
     assert len(cases) / 4 < matching < len(cases) * 3 / 4
     assert disagreements(sql, cases)[:5] == []
+
+
+def test_every_row_of_the_tables_gets_its_answer(sql: pg8000.native.Connection) -> None:
+    answers = in_postgres(sql, [(filter, data) for filter, data, _ in ROWS])
+    assert [row for row, answer in zip(ROWS, answers, strict=True) if answer is not row[2]] == []
+
+
+def test_every_vector_of_the_peers_gets_its_answer(sql: pg8000.native.Connection) -> None:
+    vectors = [vector for vector in VECTORS if vector.ours is not None]
+    answers = in_postgres(sql, [(vector.filter, vector.data) for vector in vectors])
+    assert [vector for vector, answer in zip(vectors, answers, strict=True) if answer is not vector.ours] == []
+
+
+def test_every_character_is_only_itself_to_the_text_operators(sql: pg8000.native.Connection) -> None:
+    """One column of Unicode after another: all of ASCII, and some of every plane."""
+    characters = [*map(chr, range(1, 256)), *(chr(point) for point in range(256, 0x110000, 997))]
+    cases: list[Case] = []
+    for character in (one for one in characters if not "\ud800" <= one <= "\udfff"):
+        for operator, whole in (
+            ("starts_with", f"{character}a"),
+            ("ends_with", f"a{character}"),
+            ("contains", f"a{character}b"),
+            ("eq", character),
+        ):
+            cases += [
+                ({"s": {operator: character}}, {"s": text}) for text in (whole, "a", "\\", f"a{character}\n")
+            ]
+    assert disagreements(sql, cases)[:5] == []
+    assert sum(matches(filter, data) for filter, data in cases) > len(cases) / 4
+
+
+def test_the_largest_filters_there_may_be_compile_and_run(sql: pg8000.native.Connection) -> None:
+    deep: Any = {"a": {"any": 1}}
+    for _ in range(7):
+        deep = {"not": {"not": deep}}
+    largest: list[Case] = [
+        ({f"f{n}": n for n in range(100)}, {f"f{n}": n for n in range(100)}),
+        ({"a": {"in": [f"{n:04}" * 15 for n in range(200)]}}, {"a": "0199" * 15}),
+        (deep, {"a": [1]}),
+        ({".".join(["a" * 30] * 16): {"exists": False}}, {"a" * 30: {"a" * 30: 1}}),
+        ({"a": [[[[[[[[[[[[[[1]]]]]]]]]]]]]]}, {"a": [[[[[[[[[[[[[[1]]]]]]]]]]]]]]}),
+        ({"a": {"eq": {f"k{n}": n for n in range(1000)}}}, {"a": {f"k{n}": n for n in range(1000)}}),
+        ({"or": [{"a": {"contains": f"{n:02}" * 128}} for n in range(50)]}, {"a": "x" + "49" * 128}),
+        ({"a": {"lt": 10**1023}, "b": {"gt": Decimal("1E-1022")}}, {"a": 10**1022, "b": 1}),
+    ]
+    assert in_postgres(sql, largest) == [matches(filter, data) for filter, data in largest]
+    assert disagreements(sql, largest) == []
+
+
+def test_a_literal_cannot_leave_its_place(sql: pg8000.native.Connection) -> None:
+    """What would match everything if a text or a name became part of the predicate."""
+    attempts = [
+        '" || 1 == 1 || @ == "',
+        '\\" || 1 == 1',
+        '")) || exists($',
+        "\\",
+        '"',
+        "\\u0022",
+        "$ ? (1 == 1)",
+        "*/",
+    ]
+    cases: list[Case] = []
+    for text in attempts:
+        cases += [({"a": {operator: text}}, {"a": "b"}) for operator in ("eq", "contains", "ends_with", "gt")]
+        cases += [({escaped(text): 1}, {"a": 1}), ({"a": {"eq": {text: 1}}}, {"a": {}})]
+    assert disagreements(sql, cases) == []
+    assert not any(matches(filter, data) for filter, data in cases if "gt" not in str(filter))

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from functions.adapters.sender import IN_FLIGHT, Request, Response, send
+from functions.domain.allowlist import networks
 from tests.integration.endpoint import Endpoint, endpoint
 
 
@@ -23,8 +24,9 @@ def anywhere(_address: str, _port: int) -> bool:
     return True
 
 
-def post(url: str, timeout_ms: int = 3000) -> Response:
-    wanted = Request("reference", url, {"content-type": "application/json"}, b"{}", timeout_ms)
+def post(url: str, timeout_ms: int = 3000, allowed: tuple[str, ...] = ()) -> Response:
+    headers = {"content-type": "application/json"}
+    wanted = Request("reference", url, headers, b"{}", timeout_ms, networks(allowed))
     (response,) = [one for one in send([wanted], may_connect=anywhere) if one is not None]
     return response
 
@@ -139,6 +141,46 @@ def test_an_address_is_refused_before_anything_is_sent(receiver: Endpoint) -> No
     assert response.failure is not None
     assert response.failure.code == "address_refused"
     assert receiver.received == []
+
+
+@pytest.mark.parametrize(
+    ("allowed", "code"),
+    [
+        (("127.0.0.0/8",), None),
+        (("198.51.100.0/24", "127.0.0.1/32"), None),
+        (("198.51.100.0/24",), "address_not_in_allowlist"),
+        (("::/0",), "address_not_in_allowlist"),
+    ],
+)
+def test_a_request_goes_only_to_the_networks_it_is_allowed(
+    receiver: Endpoint, allowed: tuple[str, ...], code: str | None
+) -> None:
+    response = post(receiver.url, allowed=allowed)
+    assert (response.failure and response.failure.code) == code
+    assert len(receiver.received) == (1 if code is None else 0)
+    named = post(receiver.url.replace("127.0.0.1", "localhost"), allowed=allowed)
+    assert (named.failure and named.failure.code) == code, "the address counts that the name resolves to"
+
+
+def test_a_connection_that_another_request_opened_does_not_lead_around_the_allowlist(receiver: Endpoint) -> None:
+    """Kept alive, it was opened for a request that may go anywhere: no address is dialled on it any more."""
+    assert post(receiver.url).status == 200
+    assert post(receiver.url).status == 200
+    assert len({one.port for one in receiver.received}) == 1, "without an allowlist it is used again"
+    refused = post(receiver.url, allowed=("198.51.100.0/24",))
+    assert refused.failure is not None
+    assert refused.failure.code == "address_not_in_allowlist"
+    assert len(receiver.received) == 2
+
+
+def test_a_request_with_an_allowlist_has_a_connection_of_its_own(receiver: Endpoint) -> None:
+    for _ in range(2):
+        assert post(receiver.url, allowed=("127.0.0.1/32",)).status == 200
+    for _ in range(2):
+        assert post(receiver.url).status == 200
+    first, second, third, fourth = (one.port for one in receiver.received)
+    assert len({first, second, third}) == 3
+    assert third == fourth, "the next without one keeps its connection alive as ever"
 
 
 def test_more_than_fit_at_a_time_are_all_sent(receiver: Endpoint) -> None:

@@ -19,7 +19,7 @@ def tidy(value: Any) -> Any:
     if isinstance(value.get("properties"), dict):
         schema["properties"] = {name: tidy(one) for name, one in value["properties"].items()}
         _format(schema)
-    return _nullable(schema)
+    return _nullable(_default_in_words(schema))
 
 
 def rename(document: dict[str, Any], old: str, new: str) -> None:
@@ -35,6 +35,15 @@ def rename(document: dict[str, Any], old: str, new: str) -> None:
 def _is_title(name: str, value: Any) -> bool:
     """Of a schema; the document's own title is text, too, and stands beside its version."""
     return name == "title" and isinstance(value, str) and value != "Hookline"
+
+
+def _default_in_words(schema: dict[str, Any]) -> dict[str, Any]:
+    """Generators know no default that is an object."""
+    if not isinstance(schema.get("default"), dict) or "properties" in schema:
+        return schema
+    default = json.dumps(schema.pop("default"))
+    said = f"{schema['description']}. " if schema.get("description") else ""
+    return {**schema, "description": f"{said}Default: `{default}`"}
 
 
 def _nullable(schema: dict[str, Any]) -> dict[str, Any]:

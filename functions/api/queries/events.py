@@ -1,151 +1,175 @@
-"""Accepting events with their fan-out, and reading them."""
+"""Reading events, and erasing the payload of one."""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select, text
+from sqlalchemy import ColumnElement, Connection, FromClause, Text, cast, func, select
 
-from functions.api import paging
-from functions.models import webhook_events
+from functions.api import paging, walk
+from functions.api.caller import Caller
+from functions.api.queries import reach
+from functions.api.queries.accepting import known_events
+from functions.api.queries.as_json import json_object, rfc3339
+from functions.api.rendering import to_json
+from functions.api.walk import Index, Walk
+from functions.domain import expunge
+from functions.domain.ids import KEY_AGE, KEY_SKEW, floor_of
+from functions.models import webhook_deliveries, webhook_events
 
-ACCEPTED = (
-    webhook_events.c.id,
-    webhook_events.c.external_id,
-    webhook_events.c.type,
-    webhook_events.c.webhooks_matched,
-    webhook_events.c.created_at,
-)
-EVENT = text("""
-SELECT json_build_object('id', id, 'external_id', external_id, 'type', type, 'data', data,
-  'webhooks_matched', webhooks_matched, 'occurred_at', webhook.rfc3339(occurred_at),
-  'correlation_id', correlation_id, 'created_at', webhook.rfc3339(created_at))::text
-FROM webhook.webhook_events WHERE id = CAST(:id AS uuid)
-""")
+e, d = webhook_events.c, webhook_deliveries.c
+NONE = {"pending": 0, "delivered": 0, "failed": 0}
+EARLIEST = datetime(1970, 1, 3, tzinfo=UTC)  # that a day can be taken from: keys begin with 1970
 
 
 @dataclass(frozen=True)
-class Incoming:
-    """One event of a request. Its data is not here: Postgres takes it from the body, byte for byte."""
+class Filter:
+    """What a list of events is narrowed to; None or empty means any."""
 
-    position: int
-    key: str | None  # the caller's id where it is to be the key
-    external_id: str | None  # the caller's id where it is not
-    type: str
-    patterns: list[str]
-    occurred_at: str | None
+    key: str = ""
+    type: str = ""  # exact, or a prefix such as `invoice.*`
+    application_id: str = ""  # the application's key
+    environment: str = ""
+    created_after: datetime | None = None
+    created_before: datetime | None = None
 
-
-@dataclass(frozen=True)
-class Accepted:
-    """`answers` by position, for the events that were new; `deliveries` that now wait for their message."""
-
-    answers: dict[int, dict[str, Any]]
-    deliveries: list[str]
+    @property
+    def type_prefix(self) -> str:
+        """`invoice.` of `invoice.*`, else empty."""
+        return self.type[:-1] if self.type.endswith("*") else ""
 
 
-# One statement: the events, their external ids and the fan-out. Matching is done once for each type in the batch:
-# its patterns come expanded (domain/event_types.py), so each is one index look-up, and LATERAL with OFFSET or
-# LIMIT holds the planner to that. Several matching subscriptions of a webhook make one delivery. An event whose
-# id is there already, or twice in this batch, falls out by ON CONFLICT and its fan-out with it.
-ACCEPT = text("""
-WITH incoming AS MATERIALIZED (
-  SELECT position, coalesce(key, uuidv7()) AS id, external_id, type, patterns, occurred_at,
-    jsonb_extract_path(CAST(:body AS jsonb), 'events', CAST(position AS text), 'data') AS data
-  FROM jsonb_to_recordset(CAST(:incoming AS jsonb)) AS x (position integer, key uuid, external_id text,
-    type text, patterns jsonb, occurred_at timestamptz)
-), named AS (
-  INSERT INTO webhook.webhook_event_ids (project_id, external_id, event_id)
-  SELECT CAST(:project_id AS uuid), external_id, id FROM incoming
-  WHERE external_id IS NOT NULL ORDER BY external_id
-  ON CONFLICT DO NOTHING RETURNING event_id
-), kinds AS MATERIALIZED (
-  SELECT DISTINCT type, patterns FROM incoming
-), matched AS MATERIALIZED (
-  SELECT DISTINCT k.type, w.id AS webhook_id, w.max_attempts FROM kinds k
-  CROSS JOIN LATERAL jsonb_array_elements_text(k.patterns) AS p (pattern)
-  CROSS JOIN LATERAL (
-    SELECT s.webhook_id FROM webhook.webhook_subscriptions s
-    WHERE s.project_id = CAST(:project_id AS uuid) AND s.event_type = p.pattern AND s.enabled OFFSET 0) s
-  CROSS JOIN LATERAL (
-    SELECT w.id, w.max_attempts FROM webhook.webhooks w
-    WHERE w.id = s.webhook_id AND w.status = 'active' AND w.deleted_at IS NULL LIMIT 1) w
-), stored AS (
-  INSERT INTO webhook.webhook_events
-    (id, project_id, external_id, type, data, occurred_at, correlation_id, webhooks_matched)
-  SELECT i.id, CAST(:project_id AS uuid), i.external_id, i.type, i.data, i.occurred_at, :correlation_id,
-    coalesce(m.webhooks, 0)
-  FROM incoming i LEFT JOIN (SELECT type, count(*) AS webhooks FROM matched GROUP BY type) m USING (type)
-  WHERE i.external_id IS NULL OR i.id IN (SELECT event_id FROM named)
-  ORDER BY i.id
-  ON CONFLICT (id) DO NOTHING
-  RETURNING id, external_id, type, webhooks_matched, created_at
-), fanned AS (
-  INSERT INTO webhook.webhook_deliveries
-    (project_id, webhook_id, event_id, event_type, max_attempts, scheduled_at, sweep_at)
-  SELECT CAST(:project_id AS uuid), m.webhook_id, s.id, s.type, m.max_attempts, now(), now() + interval '90 s'
-  FROM stored s JOIN matched m USING (type)
-  RETURNING id
-)
-SELECT json_build_object(
-  'answers', (SELECT json_agg(json_build_object('position', i.position, 'id', s.id,
-      'external_id', s.external_id, 'type', s.type, 'webhooks_matched', s.webhooks_matched,
-      'created_at', webhook.rfc3339(s.created_at)))
-    FROM stored s JOIN (SELECT id, min(position) AS position FROM incoming GROUP BY id) i USING (id)),
-  'deliveries', (SELECT json_agg(id) FROM fanned)
-)::text
-""")
-# By external id or by key, within the project; a key that is another project's is simply not found.
-KNOWN = text("""
-SELECT e.id, e.external_id, e.type, e.webhooks_matched, e.created_at
-FROM jsonb_array_elements_text(CAST(:ids AS jsonb)) AS wanted (id)
-LEFT JOIN webhook.webhook_event_ids n
-  ON n.project_id = CAST(:project_id AS uuid) AND n.external_id = wanted.id
-CROSS JOIN LATERAL (
-  SELECT * FROM webhook.webhook_events e
-  WHERE e.id = coalesce(n.event_id, CASE WHEN wanted.id ~ :uuid THEN CAST(wanted.id AS uuid) END)
-    AND e.project_id = CAST(:project_id AS uuid) LIMIT 1) e
-""")
-UUID_SHAPE = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+def key_of(connection: Connection, caller: Caller, id: str) -> str | None:
+    """The key of the event that `id`, a key or the sender's own id, names within the caller's reach."""
+    known = known_events(connection, caller, [id])
+    return str(known[0]["id"]) if known else None
 
 
-def accept(
-    connection: Connection, project_id: str, *, body: str, incoming: list[Incoming], correlation_id: str
-) -> Accepted:
-    """Store the events of `body` (`{"events": […]}` as it came) and one delivery for each matching webhook."""
-    parameters = {
-        "project_id": project_id,
-        "body": body,
-        "incoming": json.dumps([vars(event) for event in incoming]),
-        "correlation_id": correlation_id,
-    }
-    answer = json.loads(connection.execute(ACCEPT, parameters).scalar_one())
-    return Accepted(
-        answers={row.pop("position"): row for row in answer["answers"] or ()},
-        deliveries=answer["deliveries"] or [],
+def event(connection: Connection, caller: Caller, id: str) -> str | None:
+    """The whole event by key or external id, as JSON text: its data keeps every digit it came with."""
+    key = key_of(connection, caller, id)
+    if key is None:
+        return None
+    counts = _counts(connection, caller, [key]).get(key, NONE)
+    found = select(cast(_whole(counts), Text)).where(e.id == key)
+    return str(connection.execute(found).scalar_one())
+
+
+def list_events(connection: Connection, caller: Caller, wanted: Filter, *, limit: int, cursor: str) -> str:
+    """One page, as JSON text. Raises Invalid for what is no cursor."""
+    if wanted.key:
+        found = _one(connection, _conditions(webhook_events, caller, wanted))
+        return to_json({"data": with_counts(connection, caller, found), "next_cursor": None})
+    page = json.loads(walk.page(connection, search_for(caller, wanted), limit=limit, cursor=cursor))
+    return to_json({**page, "data": with_counts(connection, caller, page["data"])})
+
+
+def with_counts(connection: Connection, caller: Caller, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events, each with how its deliveries stand: counted now, by one query for all."""
+    counts = _counts(connection, caller, [row["id"] for row in rows])
+    return [{**row, "deliveries": counts.get(row["id"], NONE)} for row in rows]
+
+
+def erase(connection: Connection, caller: Caller, id: str) -> tuple[dict[str, Any], bool] | None:
+    """The event without its payload, and whether it still had it; None when the caller has no such event."""
+    key = key_of(connection, caller, id)
+    if key is None:
+        return None
+    changed = expunge.expunge(connection, [key])
+    shown = (e.id, e.external_id, e.type, e.application_id, e.expunged_at, e.created_at)
+    row = connection.execute(select(*shown).where(e.id == key)).mappings().one()
+    return dict(row), changed > 0
+
+
+def search_for(caller: Caller, wanted: Filter) -> Walk:
+    """The walk that finds what is wanted. Keys may be the senders' own: they lie a little beside created_at."""
+    after, before = wanted.created_after, wanted.created_before
+    return Walk(
+        table=webhook_events,
+        shown=_summary,
+        wanted=lambda rows: _conditions(rows, caller, wanted),
+        ways=_ways(caller, wanted),
+        after=after and max(after, EARLIEST) - KEY_AGE,
+        before=before and min(before, paging.LATEST) + KEY_SKEW,
     )
 
 
-def known_events(connection: Connection, project_id: str, ids: list[str]) -> list[dict[str, Any]]:
-    """What was answered when events with these ids (keys or external ids) were first accepted."""
-    parameters = {"project_id": project_id, "ids": json.dumps(ids), "uuid": UUID_SHAPE}
-    return [dict(row) for row in connection.execute(KNOWN, parameters).mappings()]
+def _one(connection: Connection, conditions: list[ColumnElement[bool]]) -> list[dict[str, Any]]:
+    """The event that these conditions, its key among them, leave; none or one."""
+    rows = connection.execute(select(cast(_summary(webhook_events), Text)).where(*conditions)).scalars()
+    return [json.loads(row) for row in rows]
 
 
-def event(connection: Connection, project_id: str, id: str) -> str | None:
-    """The whole event by key or external id, as JSON text: its data keeps every digit it came with."""
-    known = known_events(connection, project_id, [id])
-    if not known:
-        return None
-    return str(connection.execute(EVENT, {"id": known[0]["id"]}).scalar_one())
+def _ways(caller: Caller, wanted: Filter) -> list[list[Index]]:
+    """The indexes that have every row that is wanted; which has the fewest others is for the walk to see."""
+    project = (e.project_id, caller.project_id)
+    application = wanted.application_id or caller.application_id
+    ways = []
+    if wanted.type and not wanted.type_prefix:
+        ways.append([Index([project, (e.type, wanted.type)])])
+    if application:
+        ways.append([Index([(e.application_id, application)], [e.application_id.is_not(None)])])
+    return ways or [[Index([project])]]
 
 
-def list_events(
-    connection: Connection, project_id: str, *, limit: int, cursor: str, type: str, bounds: list[Any]
-) -> Sequence[RowMapping]:
-    statement = select(*ACCEPTED).where(webhook_events.c.project_id == project_id, *bounds)
-    if type:
-        statement = statement.where(webhook_events.c.type == type)
-    paged = paging.after(statement, webhook_events.c.id, limit=limit, cursor=cursor)
-    return connection.execute(paged).mappings().all()
+def _conditions(rows: FromClause, caller: Caller, wanted: Filter) -> list[ColumnElement[bool]]:
+    conditions = reach.within(rows, caller)
+    if wanted.key:
+        conditions.append(rows.c.id == wanted.key)
+    for name in ("application_id", "environment"):
+        if value := getattr(wanted, name):
+            conditions.append(rows.c[name] == value)
+    if wanted.type_prefix:
+        conditions.append(func.starts_with(rows.c.type, wanted.type_prefix))
+    elif wanted.type:
+        conditions.append(rows.c.type == wanted.type)
+    if wanted.created_after is not None:
+        conditions.append(rows.c.created_at >= wanted.created_after)
+    if wanted.created_before is not None:
+        conditions.append(rows.c.created_at < wanted.created_before)
+    return conditions
+
+
+def _counts(connection: Connection, caller: Caller, keys: Sequence[str]) -> dict[str, dict[str, int]]:
+    """By event. No delivery is older than its event, but for what a sender's clock may be ahead."""
+    if not keys:
+        return {}
+    failed, delivered = d.status == "failed", d.status == "delivered"
+    statement = (
+        select(d.event_id, func.count(), func.count().filter(delivered), func.count().filter(failed))
+        .where(
+            *reach.within(webhook_deliveries, caller), d.event_id.in_(keys), d.id >= floor_of(min(keys), KEY_SKEW)
+        )
+        .group_by(d.event_id)
+    )
+    return {
+        str(key): {"pending": all_ - delivered - failed, "delivered": delivered, "failed": failed}
+        for key, all_, delivered, failed in connection.execute(statement)
+    }
+
+
+def _summary(rows: FromClause) -> ColumnElement[Any]:
+    return json_object(_members(rows))
+
+
+def _whole(counts: dict[str, int]) -> ColumnElement[Any]:
+    counted = json_object({name: cast(count, e.webhooks_matched.type) for name, count in counts.items()})
+    more = {"deliveries": counted, "data": e.data, "correlation_id": e.correlation_id}
+    return json_object(_members(webhook_events) | more)
+
+
+def _members(rows: FromClause) -> dict[str, ColumnElement[Any]]:
+    c = rows.c
+    return {
+        "id": c.id,
+        "external_id": c.external_id,
+        "type": c.type,
+        "application_id": c.application_id,
+        "environment": c.environment,
+        "webhooks_matched": c.webhooks_matched,
+        "occurred_at": rfc3339(c.occurred_at),
+        "expunged_at": rfc3339(c.expunged_at),
+        "created_at": rfc3339(c.created_at),
+    }

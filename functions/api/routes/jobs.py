@@ -53,7 +53,7 @@ def list_jobs(
     tags=TAGS,
     summary="Read a background job",
     description="How far it is: `processed` of `total` were looked at, `changed` of them were changed.",
-    **documented("deliveries:read", 200, Job, 401, 403, 404),
+    **documented("deliveries:read", 200, Job, 401, 403, 404, admin=True),
 )
 def read_job(job_id: str) -> Response[str]:
     caller = _caller("deliveries:read")
@@ -70,7 +70,7 @@ def read_job(job_id: str) -> Response[str]:
     summary="Cancel a background job",
     description="It ends before its next batch; what was done stays done. A release is not cancelled: pause its"
     " webhook, and what is not released yet waits on.",
-    **documented("deliveries:write", 200, Job, 400, 401, 403, 404, 409, 415, 422),
+    **documented("deliveries:write", 200, Job, 400, 401, 403, 404, 409, 415, 422, admin=True),
 )
 def cancel_job(job_id: str, _nothing: Annotated[EmptyIn | None, Body()] = None) -> Response[str]:
     caller = _caller("deliveries:write")

@@ -21,7 +21,7 @@ HEADERS_SCHEMA = {
     },
     "description": "Sent with every request. Names that Hookline, HTTP or the connection itself needs are refused."
     f" A value that looks like a credential is encrypted, and shown as `{rules.HIDDEN}`; sent in a change, that"
-    " keeps it.",
+    " keeps it",
     "examples": [{"x-tenant": "acme", "x-api-key": "k-1"}],
 }
 

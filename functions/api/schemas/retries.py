@@ -34,7 +34,7 @@ Jitter = Annotated[
 ]
 
 
-class Exponential(Input):
+class ExponentialRetries(Input):
     """`initial_seconds`, then `factor` times as long each time, never longer than `max_seconds`."""
 
     kind: Literal["exponential"]
@@ -46,7 +46,7 @@ class Exponential(Input):
     jitter: Jitter = DEFAULTS["exponential"]["jitter"]
 
 
-class Linear(Input):
+class LinearRetries(Input):
     """`step_seconds`, then as much longer each time, never longer than `max_seconds`."""
 
     kind: Literal["linear"]
@@ -55,7 +55,7 @@ class Linear(Input):
     jitter: Jitter = DEFAULTS["linear"]["jitter"]
 
 
-class Fixed(Input):
+class FixedRetries(Input):
     """`delay_seconds` each time."""
 
     kind: Literal["fixed"]
@@ -63,7 +63,7 @@ class Fixed(Input):
     jitter: Jitter = DEFAULTS["fixed"]["jitter"]
 
 
-class Custom(Input):
+class CustomRetries(Input):
     """Each of `delays_seconds` in turn; the last one repeats."""
 
     kind: Literal["custom"]
@@ -72,9 +72,17 @@ class Custom(Input):
 
 
 RetryStrategy = Annotated[
-    Exponential | Linear | Fixed | Custom,
+    ExponentialRetries | LinearRetries | FixedRetries | CustomRetries,
     Field(discriminator="kind"),
     BeforeValidator(
-        by_tag("kind", {"exponential": Exponential, "linear": Linear, "fixed": Fixed, "custom": Custom})
+        by_tag(
+            "kind",
+            {
+                "exponential": ExponentialRetries,
+                "linear": LinearRetries,
+                "fixed": FixedRetries,
+                "custom": CustomRetries,
+            },
+        )
     ),
 ]

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, Field, StrictInt, model_validato
 
 from functions.api.schemas.base import ApplicationId, Description, Environment, Input, Name, Pattern, distinct
 from functions.api.schemas.endpoints import Auth, AuthShown, Headers, IpAllowlist, NoAuth, RateLimit, Url
-from functions.api.schemas.retries import Exponential, RetryStrategy
+from functions.api.schemas.retries import ExponentialRetries, RetryStrategy
 from functions.api.schemas.secrets import Secret, SigningAlgorithm, check_algorithm
 from functions.api.schemas.subscriptions import SUBSCRIPTIONS_PER_WEBHOOK, Filter, Subscription
 
@@ -34,7 +34,7 @@ class WebhookIn(Input):
     auth: Auth = Field(default=NoAuth(type="none"))
     timeout_seconds: TimeoutSeconds = 15
     max_attempts: MaxAttempts = 6
-    retry_strategy: RetryStrategy = Field(default=Exponential(kind="exponential"))
+    retry_strategy: RetryStrategy = Field(default=ExponentialRetries(kind="exponential"))
     ip_allowlist: IpAllowlist | None = None
     rate_limit: RateLimit | None = None
     ordering: Ordering = "none"
@@ -59,7 +59,7 @@ class WebhookPatch(Input):
     auth: Auth | None = None
     timeout_seconds: TimeoutSeconds = Field(default_factory=int)
     max_attempts: MaxAttempts = Field(default_factory=int)
-    retry_strategy: RetryStrategy = Field(default_factory=lambda: Exponential(kind="exponential"))
+    retry_strategy: RetryStrategy = Field(default_factory=lambda: ExponentialRetries(kind="exponential"))
     ip_allowlist: IpAllowlist | None = None
     rate_limit: RateLimit | None = None
     ordering: Ordering = Field(default_factory=lambda: "none")

@@ -144,8 +144,9 @@ def _against(condition: Condition, value: Any, path: Path) -> Iterator[Reason]:
 
 def _against_field(field: Field, value: Any, path: Path) -> Iterator[Reason]:
     whole = (*path, *field.path)
-    if array := _array_on_the_way(value, field.path):
-        name = spelled((*path, *array))
+    array = _array_on_the_way(value, field.path)
+    if array is not None and not missing_meets(field.condition):
+        name = _name((*path, *array))
         yield Reason(spelled(whole), f"{name} is an array: ask for its elements by any, all or an index")
     else:
         yield from _against(field.condition, _at(value, field.path), whole)
@@ -154,7 +155,7 @@ def _against_field(field: Field, value: Any, path: Path) -> Iterator[Reason]:
 def _array_on_the_way(value: Any, path: Path) -> Path | None:
     """The part of the path that leads to an array where the next part is a name: easily overlooked."""
     for length, part in enumerate(path):
-        if length and isinstance(part, str) and isinstance(_at(value, path[:length]), list):
+        if isinstance(part, str) and isinstance(_at(value, path[:length]), list):
             return path[:length]
     return None
 

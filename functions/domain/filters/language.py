@@ -228,7 +228,8 @@ def _literal(value: object, place: _Place) -> Any:
 
 
 def _number(value: Decimal, place: _Place) -> Decimal:
-    if not value.is_finite() or abs(value.adjusted()) + len(value.as_tuple().digits) > MAX_DIGITS:
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int) or max(value.adjusted(), 0) + 1 + max(-exponent, 0) > MAX_DIGITS:
         raise place.error(f"must be a number of at most {MAX_DIGITS} digits, written out")
     return value
 

@@ -19,7 +19,7 @@ from tests.contract.documented import load, operations
 from tests.e2e.service import Service as Running
 
 HERE = Path(__file__).parent
-DOCUMENT = HERE.parents[1] / "docs" / "openapi.json"
+DOCUMENT = HERE.parents[2] / "docs" / "openapi.json"
 MODULES = HERE / "node_modules"
 PACKAGE = "hookline_client"
 
@@ -113,7 +113,7 @@ def test_the_lock_of_the_typescript_tools_names_no_registry() -> None:
 
 
 def test_typescript_types_compile_with_a_program_that_uses_them(tmp_path: Path) -> None:
-    assert MODULES.is_dir(), "run make contract-tools"
+    assert MODULES.is_dir(), "run make tools"
     # Without the option a field of a request that has a default counts as one that must be sent.
     generate = (MODULES / "openapi-typescript" / "bin" / "cli.js", "--default-non-nullable", "false")
     run(*generate, DOCUMENT, "--output", tmp_path / "api.d.ts")
