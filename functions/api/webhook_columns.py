@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping
 from functions.adapters import vault
 from functions.domain import credentials, retry
 from functions.domain.credentials import Credentials, NothingHiddenError
-from functions.domain.headers import find
+from functions.domain.headers import HIDDEN, find
 from functions.errors import Detail, Invalid
 
 ENCRYPTED = {"headers", "auth"}  # wholly or in part
@@ -33,7 +33,7 @@ def encrypted(
 
     Raises Invalid: two things for one `authorization`, or a hidden value kept where there is none.
     """
-    so_far = _load(key, bound_to, stored)
+    so_far = Credentials() if _replaces_all(given) else _load(key, bound_to, stored)
     headers = dict(stored["headers"]) if stored else {}
     hidden = so_far.headers
     if "headers" in given:
@@ -46,6 +46,11 @@ def encrypted(
         "auth_type": auth["type"] if auth else "none",
         "credentials": vault.encrypt(key, bound_to, credentials.dump(made)) if made else None,
     }
+
+
+def _replaces_all(given: Mapping[str, Any]) -> bool:
+    """Whether nothing of what is stored stays; then it need not even be readable."""
+    return given.keys() >= ENCRYPTED and HIDDEN not in (given["headers"] or {}).values()
 
 
 def _load(key: AESGCM, bound_to: bytes, stored: RowMapping | None) -> Credentials:

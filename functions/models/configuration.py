@@ -241,6 +241,11 @@ webhook_subscriptions = Table(
     ),
     Column("filter", JSONB, comment="As people wrote it"),
     Column("filter_path", JSONPATH, comment="The same, compiled: data @@ it is the match"),
+    Column(
+        "application_id",
+        KEY,
+        comment="What its webhook is bound to, which never changes: an event looks only among those of its own",
+    ),
 )
 Index(
     "webhook_subscriptions_pattern_key",
@@ -254,6 +259,7 @@ Index(
     "webhook_subscriptions_matching",
     webhook_subscriptions.c.project_id,
     webhook_subscriptions.c.event_type,
+    webhook_subscriptions.c.application_id,
     postgresql_include=["webhook_id"],
     postgresql_where=webhook_subscriptions.c.enabled,
 )

@@ -112,11 +112,17 @@ CREATE INDEX webhook_expiring_secrets_by_webhook ON webhook.webhook_expiring_sec
 
 ALTER TABLE webhook.webhook_subscriptions
   DROP CONSTRAINT webhook_subscriptions_pattern_key,
+  ADD COLUMN application_id uuid,
   ADD COLUMN filter jsonb,
   ADD COLUMN filter_path jsonpath,
   ADD CONSTRAINT webhook_subscriptions_filter_is_an_object CHECK (jsonb_typeof(filter) = 'object'),
   ADD CONSTRAINT webhook_subscriptions_filter_compiled CHECK ((filter IS NULL) = (filter_path IS NULL));
+COMMENT ON COLUMN webhook.webhook_subscriptions.application_id IS
+  'What its webhook is bound to, which never changes: an event looks only among those of its own';
 COMMENT ON COLUMN webhook.webhook_subscriptions.filter IS 'As people wrote it';
+DROP INDEX webhook.webhook_subscriptions_matching;
+CREATE INDEX webhook_subscriptions_matching ON webhook.webhook_subscriptions
+  (project_id, event_type, application_id) INCLUDE (webhook_id) WHERE enabled;
 COMMENT ON COLUMN webhook.webhook_subscriptions.filter_path IS 'The same, compiled: data @@ it is the match';
 CREATE UNIQUE INDEX webhook_subscriptions_pattern_key
   ON webhook.webhook_subscriptions (webhook_id, event_type, md5(filter::text)) NULLS NOT DISTINCT;
@@ -310,6 +316,10 @@ def downgrade() -> None:
         "ALTER TABLE webhook.webhook_subscriptions"
         " ADD CONSTRAINT webhook_subscriptions_pattern_key UNIQUE (webhook_id, event_type)"
     )
+    op.execute(
+        "CREATE INDEX webhook_subscriptions_matching ON webhook.webhook_subscriptions (project_id, event_type)"
+        " INCLUDE (webhook_id) WHERE enabled"
+    )
     op.execute("DROP TABLE webhook.applications")
 
 
@@ -319,7 +329,7 @@ ADDED = {
     "webhook_deliveries": ("application_id", "failed_at"),
     "webhook_events": ("application_id", "environment", "expunged_at"),
     "webhook_event_types": ("version", "archived_at", "created_by", "updated_by", "schema_version"),
-    "webhook_subscriptions": ("filter", "filter_path"),
+    "webhook_subscriptions": ("filter", "filter_path", "application_id"),
     "webhooks": (
         *("application_id", "environment", "headers", "auth_type", "credentials", "retry_strategy"),
         *("ip_allowlist", "rate_limit_requests", "rate_limit_per_seconds", "ordering", "status_reason"),

@@ -96,6 +96,9 @@ FROM public.moments ORDER BY i;
 -- One event of three hours ago with two thousand deliveries.
 CREATE TABLE public.wide_event AS SELECT uuidv7(interval '-3 hours') AS id;
 
+INSERT INTO webhook.webhook_events (id, project_id, type, data, correlation_id, created_at)
+SELECT e.id, p.id, 'wide', '1', 'c', now() - interval '3 hours' FROM public.wide_event e, public.p WHERE n = 1;
+
 INSERT INTO webhook.webhook_deliveries (id, project_id, webhook_id, application_id, event_id, event_type, status,
   delivered_at, last_response_status, created_at)
 SELECT uuidv7(interval '-3 hours'), w.project_id, w.id, w.application_id, e.id, 'wide', 'delivered', now(), 200,

@@ -1,5 +1,6 @@
 """The audit log (E6): what is written, who reads it, that nobody changes it, and that a page of it is cheap."""
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -159,10 +160,10 @@ def test_before_and_after_keep_every_digit(service: Service) -> None:
     )
     caller = of(service.project_id)
     with database.transaction() as connection:
-        (row,) = audit_log.list_entries(connection, caller, Filter(event="a.b"), limit=1, cursor="")
+        page = audit_log.list_entries(connection, caller, Filter(event="a.b"), limit=1, cursor="")
     assert raw[0][0] == digits
-    assert f'"before" : {digits}' in row["entry"]
-    assert f'"after" : {raw[0][1]}' in row["entry"]
+    assert f'"before" : {digits}' in page
+    assert f'"after" : {raw[0][1]}' in page
 
 
 def test_nobody_who_serves_requests_can_change_an_entry(service: Service) -> None:
@@ -229,7 +230,7 @@ def big(service: Service) -> Service:
 
 
 def plan(caller: Caller, wanted: Filter) -> tuple[int, dict[str, Any]]:
-    """How many rows the page has, and what Postgres did for it."""
+    """How many rows there are, one more than the page has if it is not the last, and what Postgres did for it."""
     asked: list[tuple[str, Any]] = []
 
     def keep(_c: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
@@ -237,12 +238,15 @@ def plan(caller: Caller, wanted: Filter) -> tuple[int, dict[str, Any]]:
 
     event.listen(database.engine(), "before_cursor_execute", keep)
     with database.transaction() as connection:
-        rows = audit_log.list_entries(connection, caller, wanted, limit=50, cursor="")
-        statement, parameters = asked[0]
-        explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
-        ((told,),) = connection.exec_driver_sql(explain, parameters)
+        page = json.loads(audit_log.list_entries(connection, caller, wanted, limit=50, cursor=""))
+        plans = []
+        for statement, parameters in list(asked):
+            explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
+            plans.append(connection.exec_driver_sql(explain, parameters).scalar_one()[0]["Plan"])
     event.remove(database.engine(), "before_cursor_execute", keep)
-    return len(rows), told[0]["Plan"]
+    read = {name: sum(one[name] for one in plans) for name in ("Shared Hit Blocks", "Shared Read Blocks")}
+    whole = {"Node Type": "Page", "Actual Rows": 0, "Plans": plans, **read}
+    return len(page["data"]) + (page["next_cursor"] is not None), whole
 
 
 def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

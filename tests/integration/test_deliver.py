@@ -452,15 +452,24 @@ def test_nothing_stored_can_stand_for_a_header_of_hooklines_own(service: Service
     assert got.headers["x-tenant"] == "acme"
 
 
-@pytest.mark.parametrize("credentials", [b"", b"\x00" * 64])
-def test_credentials_that_cannot_be_read_use_up_no_attempt(
-    service: Service, receiver: Endpoint, credentials: bytes
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        "credentials = ''",
+        "credentials = decode(repeat('00', 64), 'hex')",
+        """headers = '{"x-api-key": null}'""",
+        """headers = '{"x-api-key": null}', credentials = NULL, auth_type = 'none'""",
+        "signing_algorithm = 'ed25519'",
+        "signing_secret = ''",
+    ],
+)
+def test_secrets_that_cannot_be_used_use_up_no_attempt_and_keep_no_other_webhook_back(
+    service: Service, receiver: Endpoint, spoilt: str
 ) -> None:
-    service.webhook(url=receiver.url, auth={"type": "bearer", "token": "t"})
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # 24 bytes: no ed25519 seed
+    broken = service.webhook(url=receiver.url, auth={"type": "bearer", "token": "t"}, secret=secret)
     service.webhook(url=receiver.url)
-    service.sql.run(
-        "UPDATE webhook.webhooks SET credentials = :made WHERE credentials IS NOT NULL", made=credentials
-    )
+    service.sql.run(f"UPDATE webhook.webhooks SET {spoilt} WHERE id = :id", id=broken["id"])
     service.event()
     assert run(service) == {"batchItemFailures": []}
     assert sorted((one["status"], one["attempts"]) for one in deliveries(service)) == [
@@ -586,9 +595,7 @@ def test_the_time_of_failure_is_there_while_a_delivery_is_failed(service: Servic
 def test_a_dead_letter_says_of_which_application_and_type_it_is(service: Service, receiver: Endpoint) -> None:
     application = service.client("POST", "/v1/applications", {"name": "Acme", "uid": "acme"}).body["id"]
     service.webhook(url=receiver.url, max_attempts=1, application_id="acme")
-    service.sql.run("UPDATE webhook.webhooks SET application_id = NULL")
-    service.event()
-    service.sql.run("UPDATE webhook.webhook_deliveries SET application_id = :id", id=application)
+    service.event(application_id="acme")
     receiver.status = 500
     run(service)
     rows = service.sql.run("SELECT application_id, event_type FROM webhook.webhook_dlq")

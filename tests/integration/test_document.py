@@ -1,29 +1,11 @@
-"""The OpenAPI document, the page that shows it, and what is outside of /v1."""
-
-import json
-from pathlib import Path
-
-from openapi_spec_validator import validate
+"""What is outside of /v1. The OpenAPI document has tests of its own (tests/contract)."""
 
 from tests.integration.conftest import Client, Service
 
-COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.json"
 
-
-def test_the_document_is_valid_openapi_and_the_committed_one(service: Service) -> None:
-    served = service.client("GET", "/openapi.json").body
-    validate(served)
-    assert served["openapi"].startswith("3.1")
-    assert json.loads(COMMITTED.read_text()) == served, "run make openapi"
-
-
-def test_every_operation_names_its_scope_and_its_errors(service: Service) -> None:
-    for path, item in service.client("GET", "/openapi.json").body["paths"].items():
-        for method, operation in item.items():
-            assert operation["summary"], (method, path)
-            if path.startswith("/v1/"):
-                assert operation["security"], (method, path)
-                assert {"401", "403"} <= set(operation["responses"]), (method, path)
+def test_the_document_needs_no_key() -> None:
+    answer = Client()("GET", "/openapi.json")
+    assert (answer.status, answer.body["openapi"]) == (200, "3.1.0")
 
 
 def test_the_page_needs_no_key_and_nothing_from_elsewhere() -> None:

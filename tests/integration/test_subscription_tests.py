@@ -1,7 +1,9 @@
 """Trying subscriptions and filters on a sample event: whether they match, and why not."""
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,7 +62,7 @@ def test_a_subscription_that_is_not_enabled(service: Service) -> None:
 
 def test_the_filter_is_explained_at_its_place_in_the_data(service: Service) -> None:
     service.webhook(event_types=["*"], filter={"amount": {"gt": 100}, "customer": {"country": "US", "vip": True}})
-    assert reasons(service) == [
+    assert sorted(reasons(service)) == [
         ("data.amount", "amount is 50, wanted > 100"),
         ("data.customer.country", 'customer.country is "DE", wanted "US"'),
         ("data.customer.vip", "customer.vip is missing"),
@@ -117,7 +119,7 @@ def test_the_answer_is_what_an_event_then_gets(service: Service) -> None:
         ({"application_id": "acme", "environment": "production"}, 6),
         ({"data": {"amount": 51}}, 4),
         ({"data": [1]}, 2),
-        ({"type": "invoice"}, 4),
+        ({"type": "invoice"}, 3),
     ):
         assert tried(service, **values)["webhooks_matched"] == matched
         assert service.event(**{**SAMPLE, **values})["webhooks_matched"] == matched
@@ -247,3 +249,22 @@ def test_it_takes_the_scope_of_reading_webhooks(service: Service) -> None:
     assert service.key("webhooks:read")("POST", PATH, SAMPLE).status == 200
     assert service.key("events:write", "webhooks:write")("POST", PATH, SAMPLE).status == 403
     assert service.admin("POST", PATH, SAMPLE).status == 403
+
+
+def test_the_manuals_examples_are_answered_as_it_says(service: Service) -> None:
+    manual = (Path(__file__).parents[2] / "docs/filters.md").read_text()
+    blocks = re.findall(r"call /v1/subscriptions/test -d '(.*?)'\n```\n```json\n(.*?)```", manual, re.DOTALL)
+    service.webhook(
+        name="orders", event_types=["order.*"], filter={"customer.country": "US"}, environment="production"
+    )
+    service.webhook(name="audit")
+    assert len(blocks) == 2
+    for sent, written in blocks:
+        answer = service.client("POST", PATH, raw=sent)
+        assert (answer.status, _without_ids(answer.body)) == (200, _without_ids(json.loads(written)))
+
+
+def _without_ids(answer: dict[str, Any]) -> dict[str, Any]:
+    for row in answer.get("data", []):
+        del row["webhook_id"], row["subscription_id"]
+    return answer

@@ -297,6 +297,19 @@ def test_a_hidden_header_keeps_its_value_when_its_mask_is_sent_back(service: Ser
     assert gone.status == 422, "its value went when the header did"
 
 
+def test_credentials_that_cannot_be_read_are_mended_by_giving_all_anew(service: Service) -> None:
+    made = service.webhook(headers={"x-api-key": "k"}, auth={"type": "bearer", "token": "t"})
+    service.sql.run("UPDATE webhook.webhooks SET credentials = 'spoilt by hand, whatever it was'")
+    path = f"/v1/webhooks/{made['id']}"
+    assert service.client("PATCH", path, {"auth": {"type": "bearer", "token": "new"}}).status == 500
+    mended = service.client(
+        "PATCH", path, {"auth": {"type": "bearer", "token": "new"}, "headers": {"x-api-key": "k"}}
+    )
+    assert mended.status == 200
+    kept = service.client("PATCH", path, {"headers": mended.body["headers"]})
+    assert kept.body["headers"] == {"x-api-key": HIDDEN}
+
+
 def test_a_change_is_made_to_the_version_that_was_read_or_not_at_all(service: Service) -> None:
     made = service.webhook()
     path = f"/v1/webhooks/{made['id']}"

@@ -45,7 +45,7 @@ def _errors(name: str) -> dict[str, Any]:
     made = {}
     if name in ERRORS:
         code, message, details = ERRORS[name]
-        shape = {"code": code, "message": message, "details": details, "request_id": "XMe3rdDA4xVO8yU="}
+        shape: Any = {"code": code, "message": message, "details": details, "request_id": "XMe3rdDA4xVO8yU="}
         made["hookline"] = {"value": {"error": shape}}
     if name in REFUSALS:
         made["gateway"] = {"value": {"message": REFUSALS[name]}}

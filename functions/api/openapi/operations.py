@@ -6,7 +6,9 @@ from typing import Any
 from functions.api.openapi.responses import CORRELATION, header, reference
 
 Operation = dict[str, Any]
-VERSIONED = {"Application", "EventType", "Project", "Webhook"}  # are answered with an ETag
+VERSIONED = {  # are answered with an ETag; what belongs to a webhook with the webhook's
+    *("Application", "EventType", "Project", "Webhook", "ResumedWebhook", "Subscription", "WebhookSecret"),
+}
 SUCCESSES = {200: "what was asked for", 201: "it is created", 202: "it is accepted", 204: "it is done"}
 UUID_PATTERN = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 UUID = {"type": "string", "format": "uuid"}
@@ -48,6 +50,7 @@ QUERY_PARAMETERS = {  # where the route says nothing itself
     "correlation_id": "Only what was done under this correlation id",
     "project_id": "Only what concerns this project; for the admin key, which has none of its own",
 }
+CURSOR = {"type": "string", "pattern": "^[A-Za-z0-9_-]{21}[AQgw]$"}  # 16 bytes as base64url
 HEADER_PARAMETERS: dict[str, Any] = {
     "IdempotencyKey": {
         "name": "Idempotency-Key",
@@ -133,6 +136,8 @@ def _of_query(parameter: dict[str, Any], schema: dict[str, Any]) -> dict[str, An
         schema["type"] = next(one for one in schema["type"] if one != "null")
     if "enum" in schema:
         schema["enum"] = [one for one in schema["enum"] if one]
+    if parameter["name"] == "cursor":
+        return CURSOR
     if schema.get("pattern", "").endswith(UUID_PATTERN):
         return UUID
     if "pattern" in schema:

@@ -42,6 +42,7 @@ START = """SwaggerUIBundle({
   filter: true,
   docExpansion: "list",
   showCommonExtensions: true,
+  validatorUrl: null,  // else the document's address goes to swagger.io
 });
 """
 UI = "aws_lambda_powertools.event_handler.openapi.swagger_ui"

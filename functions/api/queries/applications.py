@@ -32,7 +32,7 @@ LIVING = applications.c.deleted_at.is_(None)
 REVOKE_KEYS = text("""
 UPDATE webhook.api_keys SET revoked_at = now()
 WHERE project_id = CAST(:project_id AS uuid) AND application_id = CAST(:id AS uuid) AND revoked_at IS NULL
-RETURNING id, name, prefix, scopes
+RETURNING CAST(id AS text) AS id, name, prefix, scopes
 """)
 
 

@@ -1,38 +1,19 @@
-"""Reading the audit log, one page by one index: each filter has an index that is in the order of the list."""
+"""Reading the audit log: each filter has an index that is in the order of the list."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Text, cast, func, select
+from sqlalchemy import Column, ColumnElement, Connection, FromClause, func
 
-from functions.api import paging
+from functions.api import walk
 from functions.api.caller import Caller
 from functions.api.queries import reach
 from functions.api.queries.as_json import json_object, rfc3339
-from functions.models import audit_log as log
+from functions.api.walk import Index, Walk
+from functions.models import audit_log
 
-# Rendered by Postgres: before and after keep every digit that they were written with.
-ENTRY = cast(
-    json_object(
-        {
-            "id": log.c.id,
-            "event": log.c.event,
-            "level": log.c.level,
-            "actor": json_object({"type": log.c.actor_type, "id": log.c.actor_id}),
-            "resource": json_object({"type": log.c.resource_type, "id": log.c.resource_id}),
-            "application_id": log.c.application_id,
-            "before": log.c.before,
-            "after": log.c.after,
-            "correlation_id": log.c.correlation_id,
-            "request_id": log.c.request_id,
-            "source_ip": func.host(log.c.source_ip),
-            "created_at": rfc3339(log.c.created_at),
-        }
-    ),
-    Text,
-)
+log = audit_log.c
 
 
 @dataclass(frozen=True)
@@ -50,24 +31,71 @@ class Filter:
     created_before: datetime | None = None
 
 
-def list_entries(
-    connection: Connection, caller: Caller, wanted: Filter, *, limit: int, cursor: str
-) -> Sequence[RowMapping]:
-    """Each with its `id` and the whole `entry` as JSON text."""
-    conditions = paging.created_between(log.c.id, log.c.created_at, wanted.created_after, wanted.created_before)
-    statement = select(log.c.id, ENTRY.label("entry")).where(
-        *reach.within(log, caller), *conditions, *_conditions(wanted)
+def list_entries(connection: Connection, caller: Caller, wanted: Filter, *, limit: int, cursor: str) -> str:
+    """One page, as JSON text. Raises Invalid for what is no cursor."""
+    search = Walk(
+        table=audit_log,
+        shown=_shown,
+        wanted=lambda rows: _conditions(rows, caller, wanted),
+        ways=_ways(caller, wanted),
+        after=wanted.created_after,
+        before=wanted.created_before,
     )
-    return connection.execute(paging.after(statement, log.c.id, limit=limit, cursor=cursor)).mappings().all()
+    return walk.page(connection, search, limit=limit, cursor=cursor)
 
 
-def _conditions(wanted: Filter) -> list[ColumnElement[Any]]:
+def _ways(caller: Caller, wanted: Filter) -> list[list[Index]]:
+    """One index for each filter. An application's own key is led along its own entries only."""
+    application = wanted.application_id or caller.application_id
+    ways = [[Index([(log.application_id, application)], [log.application_id.is_not(None)])]] if application else []
+    if caller.application_id:
+        return ways
+    project = (log.project_id, caller.project_id)
+    indexed = {"event", "resource_type", "resource_id", "actor_id", "correlation_id"}
+    ways += [[Index([project, (column, value)])] for column, value in _asked(wanted) if column.name in indexed]
+    if wanted.level == "warning":
+        ways.append([Index([project], [log.level == "warning"])])
+    return ways or [[Index([project])]]
+
+
+def _conditions(rows: FromClause, caller: Caller, wanted: Filter) -> list[ColumnElement[bool]]:
+    conditions = reach.within(rows, caller)
+    conditions += [rows.c[column.name] == value for column, value in _asked(wanted)]
+    if wanted.created_after is not None:
+        conditions.append(rows.c.created_at >= wanted.created_after)
+    if wanted.created_before is not None:
+        conditions.append(rows.c.created_at < wanted.created_before)
+    return conditions
+
+
+def _asked(wanted: Filter) -> list[tuple[Column[Any], str]]:
+    # A resource's type is the first part of its events, so a prefix is an equality too.
     resource = wanted.event.removesuffix(".*") if wanted.event.endswith(".*") else ""
     asked = (
-        # A resource's type is the first part of its events, so a prefix is an equality too.
-        *((log.c.event, "" if resource else wanted.event), (log.c.resource_type, resource)),
-        *((log.c.level, wanted.level), (log.c.resource_type, wanted.resource_type)),
-        *((log.c.resource_id, wanted.resource_id), (log.c.actor_id, wanted.actor_id)),
-        *((log.c.application_id, wanted.application_id), (log.c.correlation_id, wanted.correlation_id)),
+        *((log.event, "" if resource else wanted.event), (log.resource_type, resource)),
+        *((log.level, wanted.level), (log.resource_type, wanted.resource_type)),
+        *((log.resource_id, wanted.resource_id), (log.actor_id, wanted.actor_id)),
+        *((log.application_id, wanted.application_id), (log.correlation_id, wanted.correlation_id)),
     )
-    return [column == value for column, value in asked if value]
+    return [(column, value) for column, value in asked if value]
+
+
+def _shown(rows: FromClause) -> ColumnElement[Any]:
+    """Rendered by Postgres: before and after keep every digit that they were written with."""
+    c = rows.c
+    return json_object(
+        {
+            "id": c.id,
+            "event": c.event,
+            "level": c.level,
+            "actor": json_object({"type": c.actor_type, "id": c.actor_id}),
+            "resource": json_object({"type": c.resource_type, "id": c.resource_id}),
+            "application_id": c.application_id,
+            "before": c.before,
+            "after": c.after,
+            "correlation_id": c.correlation_id,
+            "request_id": c.request_id,
+            "source_ip": func.host(c.source_ip),
+            "created_at": rfc3339(c.created_at),
+        }
+    )

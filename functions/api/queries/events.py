@@ -103,11 +103,11 @@ def _one(connection: Connection, conditions: list[ColumnElement[bool]]) -> list[
 
 
 def _ways(caller: Caller, wanted: Filter) -> list[list[Index]]:
-    """The indexes that have every row that is wanted; which has the fewest others is for the walk to see."""
+    """As those of deliveries: an application's own key is led along its own rows only."""
     project = (e.project_id, caller.project_id)
     application = wanted.application_id or caller.application_id
     ways = []
-    if wanted.type and not wanted.type_prefix:
+    if wanted.type and not wanted.type_prefix and not caller.application_id:
         ways.append([Index([project, (e.type, wanted.type)])])
     if application:
         ways.append([Index([(e.application_id, application)], [e.application_id.is_not(None)])])

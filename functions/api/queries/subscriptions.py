@@ -19,10 +19,13 @@ SELECT FROM webhook.webhook_subscriptions o WHERE o.webhook_id = CAST(:webhook_i
   AND o.event_type = {event_type} AND o.filter IS NOT DISTINCT FROM {filter}
 """
 ADD = text(f"""
-INSERT INTO webhook.webhook_subscriptions (project_id, webhook_id, event_type, filter, filter_path, enabled)
-SELECT CAST(:project_id AS uuid), CAST(:webhook_id AS uuid), :event_type, CAST(:filter AS jsonb),
-  CAST(:filter_path AS jsonpath), :enabled
-WHERE NOT EXISTS ({TAKEN.format(event_type=":event_type", filter="CAST(:filter AS jsonb)")})
+INSERT INTO webhook.webhook_subscriptions
+  (project_id, webhook_id, application_id, event_type, filter, filter_path, enabled)
+SELECT w.project_id, w.id, w.application_id, :event_type, CAST(:filter AS jsonb), CAST(:filter_path AS jsonpath),
+  :enabled
+FROM webhook.webhooks w
+WHERE w.id = CAST(:webhook_id AS uuid) AND w.project_id = CAST(:project_id AS uuid)
+  AND NOT EXISTS ({TAKEN.format(event_type=":event_type", filter="CAST(:filter AS jsonb)")})
 RETURNING id, event_type, filter, enabled, created_at
 """)
 CHANGE = text(f"""

@@ -71,6 +71,7 @@ WEBHOOK = (
 )
 LOCKED = (
     w.id,
+    w.project_id,
     w.application_id,
     w.headers,
     w.auth_type,
@@ -82,10 +83,11 @@ LOCKED = (
 DATA_KEY = text("SELECT data_key FROM webhook.projects WHERE id = CAST(:project_id AS uuid)")
 ADD_HEALTH = text("INSERT INTO webhook.webhook_health (webhook_id) VALUES (CAST(:id AS uuid))")
 ADD_SUBSCRIPTIONS = text("""
-INSERT INTO webhook.webhook_subscriptions (project_id, webhook_id, event_type, filter, filter_path)
-SELECT CAST(:project_id AS uuid), CAST(:webhook_id AS uuid), pattern, CAST(:filter AS jsonb),
-  CAST(:path AS jsonpath)
-FROM unnest(:patterns) AS pattern
+INSERT INTO webhook.webhook_subscriptions
+  (project_id, webhook_id, application_id, event_type, filter, filter_path)
+SELECT w.project_id, w.id, w.application_id, pattern, CAST(:filter AS jsonb), CAST(:path AS jsonpath)
+FROM webhook.webhooks w CROSS JOIN unnest(:patterns) AS pattern
+WHERE w.id = CAST(:webhook_id AS uuid) AND w.project_id = CAST(:project_id AS uuid)
 """).bindparams(bindparam("patterns", type_=ARRAY(TEXT)))
 # The rows stay as the parents of their deliveries; their secrets and subscriptions go.
 DELETE = """
@@ -100,7 +102,7 @@ WITH deleted AS (
 ), rotated AS (
   DELETE FROM webhook.webhook_expiring_secrets e USING deleted WHERE e.webhook_id = deleted.id
 )
-SELECT id, name, url, status FROM deleted
+SELECT CAST(id AS text) AS id, name, url, status FROM deleted
 """
 DELETE_ONE = text(DELETE.format(which="id"))
 DELETE_OF_APPLICATION = text(DELETE.format(which="application_id"))

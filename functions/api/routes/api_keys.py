@@ -62,7 +62,7 @@ def list_api_keys(
     project_id: str,
     limit: Limit = paging.DEFAULT_LIMIT,
     cursor: Cursor = "",
-    application_id: Annotated[str, Query(max_length=255, description="The application's id or uid")] = "",
+    application_id: Annotated[paging.Text, Query(max_length=255, description="The application's id or uid")] = "",
     prefix: Annotated[
         str, Query(pattern="^[A-Za-z0-9]*$", max_length=16, description="What follows `hl_` in the key")
     ] = "",

@@ -55,9 +55,7 @@ def list_applications(
     limit: Limit = paging.DEFAULT_LIMIT,
     cursor: Cursor = "",
     uid: Annotated[str, Query(pattern="^[A-Za-z0-9._-]*$", max_length=255)] = "",
-    name: Annotated[
-        str, Query(pattern=r"^[^\x00]*$", max_length=255, description="Its beginning, whatever the case")
-    ] = "",
+    name: Annotated[paging.Text, Query(max_length=255, description="Its beginning, whatever the case")] = "",
     created_after: paging.After = None,
     created_before: paging.Before = None,
 ) -> Response[str]:

@@ -41,10 +41,10 @@ def list_entries(
     ] = "",
     level: Annotated[Literal["", "info", "warning"], Query()] = "",
     resource_type: Annotated[str, Query(pattern=NAMED, max_length=64)] = "",
-    resource_id: Annotated[str, Query(pattern=r"^[^\x00]*$", max_length=255)] = "",
+    resource_id: Annotated[paging.Text, Query(max_length=255)] = "",
     actor_id: paging.Id = "",
-    application_id: Annotated[str, Query(max_length=255, description="The application's id or uid")] = "",
-    correlation_id: Annotated[str, Query(pattern=r"^[^\x00]*$", max_length=128)] = "",
+    application_id: Annotated[paging.Text, Query(max_length=255, description="The application's id or uid")] = "",
+    correlation_id: Annotated[paging.Text, Query(max_length=128)] = "",
     created_after: paging.After = None,
     created_before: paging.Before = None,
     project_id: paging.Id = "",
@@ -58,9 +58,7 @@ def list_entries(
             application_id = applications.resolve_for_reading(connection, within, application_id)
         about = (event, level, resource_type, resource_id, actor_id, application_id, correlation_id)
         wanted = Filter(*about, created_after, created_before)
-        rows = queries.list_entries(connection, within, wanted, limit=limit, cursor=cursor)
-    last = rows[limit - 1]["id"] if len(rows) > limit else None
-    return answer(200, paging.rendered([row["entry"] for row in rows[:limit]], last))
+        return answer(200, queries.list_entries(connection, within, wanted, limit=limit, cursor=cursor))
 
 
 def _within(connection: Connection, caller: Caller, project_id: str) -> Caller:

@@ -53,9 +53,7 @@ def create_project(project: Annotated[ProjectIn, Body()]) -> Response[str]:
 def list_projects(
     limit: Limit = paging.DEFAULT_LIMIT,
     cursor: Cursor = "",
-    name: Annotated[
-        str, Query(pattern=r"^[^\x00]*$", max_length=255, description="Its beginning, whatever the case")
-    ] = "",
+    name: Annotated[paging.Text, Query(max_length=255, description="Its beginning, whatever the case")] = "",
     created_after: paging.After = None,
     created_before: paging.Before = None,
 ) -> Response[str]:

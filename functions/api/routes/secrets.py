@@ -81,10 +81,10 @@ def _rotate(
     connection: Connection, caller: Caller, key: AESGCM, webhook: RowMapping, rotation: RotateSecret
 ) -> None:
     id, bound_to = webhook["id"], vault.signing_secret_of(caller.project_id, webhook["id"])
-    algorithm, new = _wanted(rotation, webhook)
+    algorithm, new = wanted = _wanted(rotation, webhook)
     live = list(queries.expiring(connection, id))
     if rotation.secret is not None:
-        live = _without(connection, key, bound_to, webhook, live, new)
+        live = _without(connection, key, webhook, live, wanted)
     if rotation.overlap_seconds == 0:
         queries.forget(connection, id, *(row["id"] for row in live))
     elif len(live) + 1 < MAX_LIVE:
@@ -114,12 +114,21 @@ def _wanted(rotation: RotateSecret, webhook: RowMapping) -> tuple[Algorithm, byt
 
 
 def _without(
-    connection: Connection, key: AESGCM, bound_to: bytes, webhook: RowMapping, live: list[RowMapping], given: bytes
+    connection: Connection,
+    key: AESGCM,
+    webhook: RowMapping,
+    live: list[RowMapping],
+    given: tuple[Algorithm, bytes],
 ) -> list[RowMapping]:
     """Who gives a secret that was rotated out takes that one back: it must not sign twice. Raises Invalid."""
-    if vault.decrypt(key, bound_to, bytes(webhook["signing_secret"])) == given:
+    bound_to = vault.signing_secret_of(webhook["project_id"], webhook["id"])
+
+    def is_given(algorithm: Algorithm, secret: bytes) -> bool:
+        return (algorithm, vault.decrypt(key, bound_to, bytes(secret))) == given
+
+    if is_given(webhook["signing_algorithm"], webhook["signing_secret"]):
         raise Invalid("this is the webhook's secret already", details=(Detail("secret", "signs already"),))
-    back = [row["id"] for row in live if vault.decrypt(key, bound_to, bytes(row["secret"])) == given]
+    back = [row["id"] for row in live if is_given(row["algorithm"], row["secret"])]
     queries.forget(connection, webhook["id"], *back)
     return [row for row in live if row["id"] not in back]
 
@@ -141,10 +150,8 @@ def _read(connection: Connection, caller: Caller, id: str) -> tuple[RowMapping, 
 
 def _answer(caller: Caller, id: str, own: RowMapping, expiring: Sequence[RowMapping]) -> Response[str]:
     """In no transaction: KMS may have to be asked (B5)."""
-    key, bound_to = (
-        vault.cipher(bytes(own["data_key"]), caller.project_id),
-        vault.signing_secret_of(caller.project_id, id),
-    )
+    key = vault.cipher(bytes(own["data_key"]), caller.project_id)
+    bound_to = vault.signing_secret_of(caller.project_id, id)
 
     def shown(algorithm: Algorithm, secret: bytes) -> dict[str, Any]:
         plain = vault.decrypt(key, bound_to, bytes(secret))

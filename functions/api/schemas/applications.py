@@ -21,6 +21,7 @@ Uid = Annotated[
     Field(
         max_length=255,
         examples=["acme"],
+        json_schema_extra={"pattern": "^[A-Za-z0-9._-]+$"},
         description="The project's own name for it, accepted wherever an `application_id` is. Letters, digits,"
         " `.`, `_` and `-`, unique in the project; nothing of the shape of a UUID, which means the id.",
     ),

@@ -1,9 +1,10 @@
 """What the schemas of all resources share."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StrictStr
 
 from functions.domain import event_types
 from functions.domain.times import rfc3339
@@ -37,10 +38,23 @@ def _aware(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
+def _documented(pattern: re.Pattern[str]) -> dict[str, JsonValue]:
+    """For the document alone: the validators say in words what is wrong."""
+    return {"pattern": f"^({pattern.pattern})$"}
+
+
 Name = Annotated[StrictStr, Field(min_length=1, max_length=255)]
 Description = Annotated[StrictStr, Field(max_length=4096)]
-EventType = Annotated[StrictStr, AfterValidator(_event_type), Field(examples=["invoice.paid"], max_length=255)]
-Pattern = Annotated[StrictStr, AfterValidator(_pattern), Field(examples=["invoice.*"], max_length=255)]
+EventType = Annotated[
+    StrictStr,
+    AfterValidator(_event_type),
+    Field(examples=["invoice.paid"], max_length=255, json_schema_extra=_documented(event_types.NAME)),
+]
+Pattern = Annotated[
+    StrictStr,
+    AfterValidator(_pattern),
+    Field(examples=["invoice.*"], max_length=255, json_schema_extra=_documented(event_types.PATTERN)),
+]
 Environment = Annotated[
     StrictStr, Field(pattern=r"^[A-Za-z0-9._-]+$", min_length=1, max_length=64, examples=["production"])
 ]

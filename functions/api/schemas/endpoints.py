@@ -54,7 +54,15 @@ def _networks(value: list[str]) -> list[str]:
     return list(dict.fromkeys(value))
 
 
-Url = Annotated[StrictStr, AfterValidator(_url), Field(examples=["https://example.com/hooks"], max_length=2048)]
+Url = Annotated[
+    StrictStr,
+    AfterValidator(_url),
+    Field(
+        examples=["https://example.com/hooks"],
+        max_length=2048,
+        json_schema_extra={"format": "uri", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://"},
+    ),
+]
 Headers = Annotated[
     dict[StrictStr, StrictStr],
     Field(max_length=rules.MAX_HEADERS),

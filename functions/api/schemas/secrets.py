@@ -26,6 +26,7 @@ Secret = Annotated[
         " followed by its public key",
         examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
         max_length=100,
+        json_schema_extra={"pattern": "^wh(sec|sk)_[A-Za-z0-9+/]{32,86}={0,2}$"},
     ),
 ]
 SigningAlgorithm = Annotated[

@@ -26,7 +26,6 @@ from functions.domain.filters.language import read
 from functions.domain.filters.values import is_number
 
 ORDERS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
-NOTHING_ELSE = "!exists(@.keyvalue())"
 
 
 def compile_filter(filter: object) -> str:
@@ -68,7 +67,7 @@ def _elements(elements: Elements) -> str:
     inner = _compiled(elements.condition)
     if elements.which == "any":
         return f"exists(@[*] ? ({inner}))"
-    return f'(@.type() == "array" && !exists(@[*] ? ({_not(inner)})))'
+    return f"!exists(@[*] ? ({_not(inner)}))"
 
 
 def _not(predicate: str) -> str:
@@ -133,7 +132,7 @@ def _object(wanted: dict[str, Any]) -> list[str]:
     """Every key as wanted, and no other key."""
     members = [_equal(f"@.{_text(key)}", one) for key, one in wanted.items()]
     others = " && ".join(f"@.key != {_text(key)}" for key in wanted)
-    no_others = f"!exists(@.keyvalue() ? ({others}))" if wanted else NOTHING_ELSE
+    no_others = f"!exists(@.keyvalue() ? ({others}))" if wanted else "!exists(@.keyvalue())"
     return ['@.type() == "object"', *members, no_others]
 
 

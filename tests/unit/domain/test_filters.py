@@ -1,5 +1,7 @@
 """The filter language: what it accepts, what matches, what it says of what does not."""
 
+import json
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import pytest
 
 from functions.domain.filters import FilterError, compile_filter, explain, matches
+from functions.domain.filters.language import COMBINATORS, OPERATORS
 from tests.unit.domain.filter_cases import EVENT, ROWS, TABLES
 from tests.unit.domain.filter_vectors import VECTORS, Vector
 
@@ -241,3 +244,35 @@ def test_a_float_is_the_number_that_its_json_says() -> None:
     assert matches({"n": 0.1}, {"n": Decimal("0.1")})
     assert not matches({"n": {"gt": 0.1}}, {"n": Decimal("0.1")})
     assert matches({"n": {"gt": 0.3}}, {"n": Decimal("0.3000000000000000000001")})
+
+
+def documented_rows() -> list[tuple[Any, Any, bool]]:
+    """Of the tables in docs/filters.md: filter, data, whether it matches."""
+    found = []
+    for line in DOCUMENTATION.splitlines():
+        if re.match(r"^\|.*`\{.*`", line) and not line.startswith("| filter |"):
+            cells = [re.fullmatch(r"`([{\[][^`]*[}\]])`", cell.strip()) for cell in line.strip("|").split(" | ")]
+            values = [json.loads(cell[1]) for cell in cells[-3:] if cell]
+            if len(values) == 3:
+                found += [(values[0], values[1], True), (values[0], values[2], False)]
+    return found
+
+
+def test_the_examples_of_the_manual_are_true() -> None:
+    rows = documented_rows()
+    assert len(rows) > 50
+    assert [row for row in rows if matches(row[0], row[1]) is not row[2]] == []
+
+
+def test_every_operator_has_its_example_in_the_manual() -> None:
+    text = json.dumps([row[0] for row in documented_rows()])
+    assert [name for name in (*OPERATORS, *COMBINATORS) if f'"{name}"' not in text] == []
+
+
+def test_the_manual_tells_missing_fields_as_they_are() -> None:
+    lines = DOCUMENTATION.splitlines()
+    at = next(n for n, line in enumerate(lines) if line.startswith('| filter | `{"status": "open"}`'))
+    samples = [json.loads(cell.strip(" `")) for cell in lines[at].strip("|").split("|")[1:]]
+    for line in lines[at + 2 : at + 6]:
+        filter, *answers = (cell.strip(" `") for cell in line.strip("|").split("|"))
+        assert [matches(json.loads(filter), data) for data in samples] == [one == "yes" for one in answers]
