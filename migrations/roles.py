@@ -7,6 +7,7 @@ from functions.adapters.database import OWNER
 # hookline_owner owns the schema and cannot log in; hookline_app is every function but two and may touch rows
 # only; hookline_maintain makes and drops partitions, so it is a member of the owner. Timeouts belong on the role:
 # a pooled session must not be SET. 20 s is below the API's 29 s; a lock held longer than 5 s is a fault.
+# Statements take milliseconds and are planned at every execution: compiling one would take tens of them.
 ROLES = """
 DO $$
 BEGIN
@@ -25,6 +26,7 @@ BEGIN
   ALTER ROLE hookline_app SET lock_timeout = '5s';
   ALTER ROLE hookline_app SET idle_in_transaction_session_timeout = '30s';
   ALTER ROLE hookline_app SET timezone = 'UTC';
+  ALTER ROLE hookline_app SET jit = off;
   ALTER ROLE hookline_maintain SET lock_timeout = '2s';
   ALTER ROLE hookline_maintain SET idle_in_transaction_session_timeout = '60s';
   ALTER ROLE hookline_maintain SET timezone = 'UTC';

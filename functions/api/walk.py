@@ -4,8 +4,8 @@ What `WHERE … ORDER BY id DESC LIMIT 51` costs depends on what the planner gue
 it takes the rows for common, and then reads everybody's to find none of a webhook that ended weeks ago. Here it
 has nothing to guess (docs/decisions/bounded-lists.md):
 
-- A range of (leading column, key), ordered by both, is what one index has and no other; and a LIMIT that it cannot
-  see makes it walk that index instead of sorting what it finds there.
+- A range of (last column before the key, key), ordered by both, is what the index has and no other. The values and
+  the LIMIT it cannot see, and so walks the index, where it might sort what it takes for few rows.
 - Both ends of the key's range are given, from the newest partition on, so only the partitions of that range are
   planned and read.
 - It is done in steps of STEP rows of the index. After a step that used up the time the page ends, found or not: it
@@ -15,7 +15,7 @@ has nothing to guess (docs/decisions/bounded-lists.md):
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -38,16 +38,17 @@ from sqlalchemy import (
     tuple_,
     union_all,
 )
+from sqlalchemy.types import TypeEngine
 
 from functions.api import paging
-from functions.domain.ids import uuid7_floor
+from functions.domain.ids import KEY_SKEW, uuid7_floor
 from functions.domain.partitions import SERIES, start_of
 
 STEP = 500  # rows of an index: half a ms when they are in memory, several when they have to be read
 LOOK_SECONDS = 0.008
 PROBE = 100  # rows by which two indexes are compared
 FIRST = str(UUID(int=0))
-AHEAD = timedelta(days=1)  # by which clocks that make keys may be before ours, and more
+AHEAD = 2 * KEY_SKEW  # by which the clocks of those who make keys may be before ours, and more
 
 
 @dataclass(frozen=True)
@@ -143,11 +144,6 @@ def _probe(table: Table, index: Index, low: str, high: str) -> Select[Any]:
     return _in_order(select(table.c.id), table, index, low, high).offset(_unseen(PROBE)).limit(1)
 
 
-def _unseen(number: int) -> ColumnElement[int]:
-    """A number that the planner does not know when it plans: it then takes the plan that is first with a tenth."""
-    return select(literal(number)).scalar_subquery()
-
-
 def statement(walk: Walk, way: Sequence[Index], low: str, high: str, most: int) -> Select[Any]:
     """One step along the indexes of `way`."""
     legs = [_leg(walk, index, low, high, most) for index in way]
@@ -174,11 +170,11 @@ def _leg(walk: Walk, index: Index, low: str, high: str, most: int) -> Select[Any
 def _in_order(statement: Select[Any], table: Table, index: Index, low: str, high: str) -> Select[Any]:
     *fixed, (lead, value) = index.at
     key = table.c.id
-    place = tuple_(lead, key)
+    place, at = tuple_(lead, key), _unseen(value, lead.type)
     return statement.where(
-        *(column == at for column, at in fixed),
-        place >= tuple_(literal(value, lead.type), literal(low, key.type)),
-        place < tuple_(literal(value, lead.type), literal(high, key.type)),
+        *(column == _unseen(of, column.type) for column, of in fixed),
+        place >= tuple_(at, literal(low, key.type)),
+        place < tuple_(at, literal(high, key.type)),
         key >= low,
         key < high,
         *index.only,
@@ -186,4 +182,13 @@ def _in_order(statement: Select[Any], table: Table, index: Index, low: str, high
 
 
 def _order(rows: FromClause, index: Index) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    """By the key alone in effect, and yet no order of any other index."""
     return rows.c[index.at[-1][0].name].desc(), rows.c.id.desc()
+
+
+def _unseen(value: object, type_: TypeEngine[Any] | None = None) -> ColumnElement[Any]:
+    """A value that the planner does not know: it takes a range for a ninth of all rows and a LIMIT for a tenth.
+
+    What it knows of the values, it knows from a sample of the rows that were there some time ago.
+    """
+    return select(literal(value, type_)).scalar_subquery()

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from functools import lru_cache
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from functions.settings import Egress, settings
 
@@ -73,7 +73,8 @@ def check_url(url: str) -> None:
         raise ValueError("must not hold credentials")
     if not parts.hostname:
         raise ValueError("must name a host")
-    if policy.ports and (parts.port or DEFAULT_PORTS[parts.scheme]) not in policy.ports:
+    port = _port(parts)
+    if policy.ports and port not in policy.ports:
         raise ValueError(f"must use one of the ports {', '.join(map(str, sorted(policy.ports)))}")
     if (address := _literal(parts.hostname)) and not is_allowed(address):
         raise ValueError("must not point into a private or special network")
@@ -100,6 +101,17 @@ def is_allowed(address: str) -> bool:
 @lru_cache(maxsize=1)
 def _let_through(policy: Egress) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
     return tuple(ipaddress.ip_network(network) for network in policy.allowed_networks)
+
+
+def _port(parts: SplitResult) -> int:
+    """Read whatever the policy: what libcurl would not take is refused when it is written."""
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError("must use a port from 1 to 65535")
+    return port or DEFAULT_PORTS[parts.scheme]
 
 
 def _literal(host: str) -> str | None:

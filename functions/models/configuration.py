@@ -260,7 +260,7 @@ Index(
     webhook_subscriptions.c.project_id,
     webhook_subscriptions.c.event_type,
     webhook_subscriptions.c.application_id,
-    postgresql_include=["webhook_id"],
+    webhook_subscriptions.c.webhook_id,
     postgresql_where=webhook_subscriptions.c.enabled,
 )
 

@@ -97,7 +97,7 @@ webhook_deliveries = Table(
     ),
     Index("webhook_deliveries_by_project", "project_id", "id"),
     Index("webhook_deliveries_by_webhook", "webhook_id", "id"),
-    Index("webhook_deliveries_by_event", "event_id"),
+    Index("webhook_deliveries_by_event", "event_id", "id"),
     Index("webhook_deliveries_by_type", "project_id", "event_type", "id"),
     postgresql_partition_by="RANGE (id)",
 )

@@ -122,7 +122,7 @@ COMMENT ON COLUMN webhook.webhook_subscriptions.application_id IS
 COMMENT ON COLUMN webhook.webhook_subscriptions.filter IS 'As people wrote it';
 DROP INDEX webhook.webhook_subscriptions_matching;
 CREATE INDEX webhook_subscriptions_matching ON webhook.webhook_subscriptions
-  (project_id, event_type, application_id) INCLUDE (webhook_id) WHERE enabled;
+  (project_id, event_type, application_id, webhook_id) WHERE enabled;
 COMMENT ON COLUMN webhook.webhook_subscriptions.filter_path IS 'The same, compiled: data @@ it is the match';
 CREATE UNIQUE INDEX webhook_subscriptions_pattern_key
   ON webhook.webhook_subscriptions (webhook_id, event_type, md5(filter::text)) NULLS NOT DISTINCT;
@@ -174,6 +174,8 @@ ALTER TABLE webhook.webhook_deliveries
   ADD COLUMN failed_at timestamptz;
 COMMENT ON COLUMN webhook.webhook_deliveries.application_id IS 'What its webhook is bound to';
 COMMENT ON COLUMN webhook.webhook_deliveries.failed_at IS 'Set while the delivery is failed';
+DROP INDEX webhook.webhook_deliveries_by_event;
+CREATE INDEX webhook_deliveries_by_event ON webhook.webhook_deliveries (event_id, id);
 CREATE INDEX webhook_deliveries_by_type ON webhook.webhook_deliveries (project_id, event_type, id);
 CREATE INDEX webhook_deliveries_by_application ON webhook.webhook_deliveries (application_id, id)
   WHERE application_id IS NOT NULL;
@@ -311,6 +313,8 @@ def downgrade() -> None:
     for index in ("webhook_events_by_type", "webhook_deliveries_by_type", "webhook_deliveries_unfinished"):
         op.execute(f"DROP INDEX webhook.{index}")
     op.execute("DROP INDEX webhook.webhook_dlq_by_webhook")
+    op.execute("DROP INDEX webhook.webhook_deliveries_by_event")
+    op.execute("CREATE INDEX webhook_deliveries_by_event ON webhook.webhook_deliveries (event_id)")
     op.execute("ALTER TABLE webhook.webhook_events ALTER COLUMN data SET NOT NULL")
     op.execute(
         "ALTER TABLE webhook.webhook_subscriptions"

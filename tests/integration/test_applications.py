@@ -2,13 +2,15 @@
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 
 from functions.adapters import database
 from functions.api.caller import Caller
 from functions.api.queries import applications
+from functions.api.queries.applications import Filter
 from functions.deliver import handler as deliver
 from functions.errors import Invalid, NotFound, Unauthorized
 from functions.jobs import handler as jobs
@@ -139,6 +141,42 @@ def test_bad_filters_are_422_and_named(service: Service, query: str) -> None:
     assert answer.body["error"]["details"][0]["path"] == query.partition("=")[0]
 
 
+def test_a_project_with_many_applications_finds_one_by_an_index(service: Service) -> None:
+    service.sql.run(
+        "INSERT INTO webhook.applications (project_id, name, uid)"
+        " SELECT :project, 'Customer ' || n, 'c' || n FROM generate_series(1, 50000) AS n",
+        project=service.project_id,
+    )
+    service.sql.run("ANALYZE webhook.applications")
+    for wanted, count in (
+        (Filter(), 51),
+        (Filter(uid="c77"), 1),
+        (Filter(uid="nothing"), 0),
+        (Filter(name="customer 4999"), 11),
+        (Filter(name="nobody"), 0),
+    ):
+        rows, read = pages_read(of(service.project_id), wanted)
+        assert rows == count
+        assert read < 150, wanted
+
+
+def pages_read(caller: Caller, wanted: Filter) -> tuple[int, int]:
+    """How many rows the statement of a page has, and how many of the table's and its indexes' pages it took."""
+    asked: list[Any] = []
+
+    def keep(_c: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(database.engine(), "before_cursor_execute", keep)
+    with database.transaction() as connection:
+        rows = applications.list_applications(connection, caller, wanted, limit=50, cursor="")
+        event.remove(database.engine(), "before_cursor_execute", keep)
+        ((statement, parameters),) = asked
+        explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
+        plan = connection.exec_driver_sql(explain, parameters).scalar_one()[0]["Plan"]
+    return len(rows), plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+
+
 def test_applications_page(service: Service) -> None:
     ids = [service.application()["id"] for _ in range(5)]
     first = service.client("GET", "/v1/applications?limit=3").body
@@ -222,17 +260,17 @@ def test_a_deletion_is_audited_with_all_that_it_took_along(service: Service) -> 
 def test_deliveries_under_way_end_with_the_application_and_its_events_stay_readable(service: Service) -> None:
     acme = service.application(uid="acme")
     webhook = service.webhook(application_id="acme")
-    event = service.event(application_id="acme", id="order-1")
+    sent = service.event(application_id="acme", id="order-1")
     waiting = service.messages()
     service.client("DELETE", "/v1/applications/acme")
     assert deliver.handler({"Records": waiting}, Context()) == {"batchItemFailures": []}
     (delivery,) = service.client("GET", f"/v1/deliveries?webhook_id={webhook['id']}").body["data"]
     assert (delivery["status"], delivery["last_error"]["code"]) == ("failed", "webhook_deleted")
-    for name in (event["id"], "order-1"):
+    for name in (sent["id"], "order-1"):
         read = service.client("GET", f"/v1/events/{name}")
         assert (read.status, read.body["application_id"], read.body["data"]) == (200, acme["id"], {"n": 1})
     listed = service.client("GET", f"/v1/events?application_id={acme['id']}").body["data"]
-    assert [one["id"] for one in listed] == [event["id"]]
+    assert [one["id"] for one in listed] == [sent["id"]]
     assert len(service.client("GET", f"/v1/deliveries/{delivery['id']}/attempts").body["data"]) == 0
     assert audited(service, f"application_id={acme['id']}")[0]["application_id"] == acme["id"]
 

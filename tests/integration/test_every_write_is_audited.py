@@ -58,13 +58,12 @@ def writes_of_projects(service: Service) -> Iterator[Write]:
     )
 
 
-def writes_of_event_types(_: Service) -> Iterator[Write]:
-    route = "/v1/event-types/{name}"
-    yield Write(
-        "POST", "/v1/event-types", "/v1/event-types", {"name": "a.b"}, "event_type.created", "a.b", shown="after"
-    )
-    yield Write("PATCH", route, "/v1/event-types/a.b", {"description": "d"}, "event_type.updated", "a.b")
-    yield Write("DELETE", route, "/v1/event-types/a.b", None, "event_type.archived", "a.b", warning=True)
+def writes_of_event_types(service: Service) -> Iterator[Write]:
+    every, route, path = "/v1/event-types", "/v1/event-types/{name}", "/v1/event-types/a.b"
+    yield Write("POST", every, every, {"name": "a.b"}, "event_type.created", shown="after")
+    id = service.client("GET", path).body["id"]
+    yield Write("PATCH", route, path, {"description": "d"}, "event_type.updated")
+    yield Write("DELETE", route, path, None, "event_type.archived", id, warning=True)
 
 
 def writes_of_webhooks(service: Service) -> Iterator[Write]:

@@ -16,12 +16,13 @@ import pytest
 from sqlalchemy import event
 
 from functions.adapters import database
+from functions.api import paging
 from tests.conftest import Databases
 from tests.integration import crowd
 from tests.integration.conftest import Client, forget_caches
 from tests.integration.crowd import Crowd
 
-LIMIT = 50
+LIMIT = paging.DEFAULT_LIMIT
 MOST_SORTED = 2 * (LIMIT + 1)  # a page of each of two indexes
 MOST_READ = 2_500  # rows that a statement may look at, wanted or not: two steps of a walk and their probes
 # What happens, without end; the rest is what people configure, and may as well be read whole.
@@ -157,16 +158,16 @@ def _explained(connection: Any, sql: str, parameters: Any) -> dict[str, Any]:
     return plan
 
 
-def requests_of(path: str, made: Crowd) -> Iterator[str]:
+def requests_of(path: str, made: Crowd, *, pairs: bool = True) -> Iterator[str]:
     """The list alone, and with each sample of one filter and of two."""
     filters = {name: [sample.format(**made.names) for sample in samples] for name, samples in LISTS[path].items()}
-    path = f"{path.format(**made.names)}?limit={LIMIT}"
+    path = path.format(**made.names)
     yield path
     for name, samples in filters.items():
-        yield from (f"{path}&{name}={sample}" for sample in samples)
-    for one, other in combinations(filters, 2):
+        yield from (f"{path}?{name}={sample}" for sample in samples)
+    for one, other in combinations(filters, 2) if pairs else ():
         for samples in product(filters[one], filters[other]):
-            query = f"{path}&{one}={samples[0]}&{other}={samples[1]}"
+            query = f"{path}?{one}={samples[0]}&{other}={samples[1]}"
             if query.count("created_before=") < 2:
                 yield query
 
@@ -183,7 +184,7 @@ def faults(run: Run) -> Iterator[str]:
             yield f"reads all of {relation}"
         if relation.startswith(ENDLESS) and read > MOST_READ:
             yield f"reads {read:g} rows of {relation}"
-        if not _may_be_read(relation, run.request):
+        if "ORDER BY" in run.sql and not _may_be_read(relation, run.request):
             yield f"looks into {relation}, where nothing of that time can be"
 
 
@@ -238,19 +239,19 @@ def test_no_filter_reads_or_sorts_more_than_pages(full: Crowd, path: str) -> Non
 @pytest.mark.parametrize("path", [path for path in LISTS if not path.startswith(OF_ADMIN)])
 def test_nor_does_a_key_of_an_application(full: Crowd, path: str) -> None:
     client = Client(full.bound_key)
-    own = (request for request in requests_of(path, full) if client("GET", request).status == 200)
+    own = [request for request in requests_of(path, full, pairs=False) if client("GET", request).status == 200]
     assert faults_of(client, own) == ""
 
 
 @pytest.mark.parametrize("path", ["/v1/deliveries", "/v1/events", "/v1/audit-log", "/v1/dead-letters"])
 def test_pages_further_on_cost_no_more(full: Crowd, path: str) -> None:
     client = Client(full.key)
-    singles = (request for request in requests_of(path, full) if request.count("=") <= 2)
-    for request in singles:
+    for request in requests_of(path, full, pairs=False):
         cursor = client("GET", request).body["next_cursor"]
         for _ in range(3 if cursor else 0):
-            assert faults_of(client, [f"{request}&cursor={cursor}"]) == ""
-            cursor = client("GET", f"{request}&cursor={cursor}").body["next_cursor"] or cursor
+            further = f"{request}{'&' if '?' in request else '?'}cursor={cursor}"
+            assert faults_of(client, [further]) == ""
+            cursor = client("GET", further).body["next_cursor"] or cursor
 
 
 @pytest.mark.parametrize(("path", "table"), PRUNED.items())
@@ -258,9 +259,8 @@ def test_what_has_its_page_in_the_newest_partition_looks_into_no_older(full: Cro
     executed = [node for run in runs(Client(full.key), path) for node, _ in run.nodes()]
     scanned = {node.get("Relation Name", ""): node["Actual Rows"] for node in executed}
     partitions = {name: rows for name, rows in scanned.items() if name.startswith(table)}
-    newest = min(partitions)
-    assert partitions[newest] == LIMIT + 1
-    assert sum(partitions.values()) == LIMIT + 1
+    assert partitions.pop(min(partitions)) == LIMIT + 1
+    assert not any(partitions.values()), "of tomorrow, if any"
 
 
 def test_a_project_that_ended_is_not_searched_for_among_the_rows_of_others(full: Crowd) -> None:

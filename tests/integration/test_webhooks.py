@@ -35,6 +35,10 @@ def test_a_webhook_has_its_defaults_and_reads_back(service: Service) -> None:
         {"url": "http://user:pass@127.0.0.1/"},
         {"url": "http://10.0.0.1/"},
         {"url": "http://example.com/" + "x" * 2048},
+        {"url": "http://127.0.0.1:99999/"},
+        {"url": "http://127.0.0.1:port/"},
+        {"url": "http:/127.0.0.1:9/"},
+        {"url": "http:127.0.0.1:9/"},
         {"event_types": []},
         {"event_types": ["a*"]},
         {"event_types": ["a", "a"]},
@@ -183,6 +187,13 @@ def test_a_webhook_with_all_of_it_reads_back_without_its_credentials(service: Se
     assert all(one["filter"] == {"amount": {"gt": 100}} for one in made["subscriptions"])
     read = service.client("GET", f"/v1/webhooks/{made['id']}")
     assert (read.body, read.headers["etag"]) == (made, '"1"')
+
+
+def test_the_scheme_of_a_url_is_stored_in_lower_case(service: Service) -> None:
+    made = service.webhook(url="HTTP://127.0.0.1:9/Hook")
+    assert made["url"] == "http://127.0.0.1:9/Hook"
+    path = f"/v1/webhooks/{made['id']}"
+    assert service.client("PATCH", path, {"url": "Http://127.0.0.1:9/"}).body["url"] == "http://127.0.0.1:9/"
 
 
 def test_a_filter_applies_to_each_first_subscription(service: Service) -> None:

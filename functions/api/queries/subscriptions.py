@@ -27,7 +27,7 @@ FROM webhook.webhooks w
 WHERE w.id = CAST(:webhook_id AS uuid) AND w.project_id = CAST(:project_id AS uuid)
   AND NOT EXISTS ({TAKEN.format(event_type=":event_type", filter="CAST(:filter AS jsonb)")})
 RETURNING id, event_type, filter, enabled, created_at
-""")
+""")  # noqa: S608 - made of the constant above
 CHANGE = text(f"""
 WITH wanted AS (
   SELECT id, coalesce(CAST(:new_event_type AS text), event_type) AS event_type,

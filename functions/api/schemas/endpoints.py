@@ -27,8 +27,10 @@ HEADERS_SCHEMA = {
 
 
 def _url(value: str) -> str:
+    """With its scheme in lower case, as the database has it."""
     egress.check_url(value)
-    return value
+    scheme, _, rest = value.partition("://")
+    return f"{scheme.lower()}://{rest}"
 
 
 def _headers(value: dict[str, str]) -> dict[str, str]:

@@ -49,8 +49,10 @@ def _compiled(condition: Condition) -> str:
 
 
 def _joined(condition: Both | Either) -> str:
+    """Regular expressions last: compiling one costs Postgres as much as twenty other tests, and it stops early."""
     sign = " && " if isinstance(condition, Both) else " || "
-    return sign.join(f"({_compiled(one)})" for one in condition.conditions)
+    compiled = [f"({_compiled(one)})" for one in condition.conditions]
+    return sign.join(sorted(compiled, key=lambda one: "like_regex" in one))
 
 
 def _field(field: Field) -> str:
