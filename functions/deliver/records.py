@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from functions.adapters.database import again, is_transient, transaction
 from functions.adapters.sender import Response
 from functions.deliver.claims import Claim, Webhook
+from functions.domain import expunge
 from functions.domain.headers import masked
 from functions.domain.ids import uuid7
 from functions.domain.outcome import Failure, Outcome, State, decide
@@ -50,7 +51,9 @@ class Recorded:
 
 # `now()` is the database's clock throughout; a function's own clock only dates its attempts. Rows whose token
 # moved on (the lease ended and another took over) change nothing, but the attempt was made and is kept. A test
-# event that failed has told what it was asked: nobody is to look after it, so it leaves no dead letter.
+# event that failed has told what it was asked: nobody is to look after it, so it leaves no dead letter. Where the
+# payload was expunged meanwhile, the answer is not kept (domain/expunge.py): the row tells, which both lock. Where
+# the token moved on it does not tell, and the answer is not kept either.
 RECORD = text("""
 WITH r AS MATERIALIZED (
   SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x (
@@ -70,13 +73,17 @@ WITH r AS MATERIALIZED (
       failed_at = CASE WHEN r.state = 'failed' THEN now() END
   FROM r WHERE d.id = ANY (CAST(:ids AS uuid[])) AND d.id = r.id AND d.token = r.token
   RETURNING d.id, d.project_id, d.webhook_id, d.event_id, d.token, r.state, r.attempt, r.near, r.delay_ms,
-    r.error_code, r.error_message, r.response_status, r.sent_at, d.application_id, d.event_type
+    r.error_code, r.error_message, r.response_status, r.sent_at, d.application_id, d.event_type,
+    old.last_error_code IS NOT DISTINCT FROM CAST(:expunged AS text) AS expunged
 ), attempts AS (
   INSERT INTO webhook.webhook_delivery_attempts (id, project_id, delivery_id, attempt_number, request_url,
     request_headers, request_sent_at, response_status, response_headers, response_body, response_time_ms,
-    remote_address, error_code, error_message)
-  SELECT attempt_id, project_id, id, attempt, request_url, request_headers, sent_at, response_status,
-    response_headers, response_body, response_time_ms, remote_address, error_code, error_message FROM r
+    remote_address, error_code, error_message, expunged_at)
+  SELECT r.attempt_id, r.project_id, r.id, r.attempt, r.request_url, r.request_headers, r.sent_at,
+    r.response_status, CASE WHEN NOT d.expunged THEN r.response_headers END,
+    CASE WHEN NOT d.expunged THEN r.response_body END, r.response_time_ms, r.remote_address, r.error_code,
+    r.error_message, CASE WHEN d.expunged THEN now() END
+  FROM r LEFT JOIN recorded d ON d.id = r.id
   ON CONFLICT (id) DO NOTHING
 ), dead AS (
   INSERT INTO webhook.webhook_dlq (project_id, application_id, webhook_id, event_id, event_type, delivery_id,
@@ -137,7 +144,12 @@ def record(rows: list[dict[str, Any]]) -> Recorded:
 
 
 def _write(rows: list[dict[str, Any]]) -> Recorded:
-    parameters = {"rows": json.dumps(rows), "ids": [row["id"] for row in rows], "outbox": OUTBOX_SECONDS}
+    parameters = {
+        "rows": json.dumps(rows),
+        "ids": [row["id"] for row in rows],
+        "outbox": OUTBOX_SECONDS,
+        "expunged": expunge.CODE,
+    }
     with transaction() as connection:
         answer = json.loads(connection.execute(RECORD, parameters).scalar_one())
     return Recorded(

@@ -47,8 +47,7 @@ def things(service: Service, client: Client, *, uid: str = "") -> Things:
     if uid:
         bound = {"application_id": application["id"]}
     event_type = f"walk.{uuid4().hex}"
-    if False:
-        made(client("POST", "/v1/event-types", {"name": event_type, "schema": {"type": "object"}}))
+    made(client("POST", "/v1/event-types", {"name": event_type, "schema": {"type": "object"}}))
     webhook = made(
         client(
             "POST",

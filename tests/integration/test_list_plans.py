@@ -22,6 +22,8 @@ from tests.integration import crowd
 from tests.integration.conftest import Client, forget_caches
 from tests.integration.crowd import Crowd
 
+pytestmark = pytest.mark.xdist_group("one full database")  # it is filled once a process
+
 LIMIT = paging.DEFAULT_LIMIT
 MOST_SORTED = 2 * (LIMIT + 1)  # a page of each of two indexes
 MOST_READ = 2_500  # rows that a statement may look at, wanted or not: two steps of a walk and their probes

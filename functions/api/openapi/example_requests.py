@@ -58,7 +58,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "named": {"summary": "Under a name of your own", "value": {"name": "Acme Ltd.", "uid": "acme"}},
     },
     "create_event_type": {
-        "least": {"summary": "A name alone", "value": {"name": "invoice.paid"}},
+        "least": {"summary": "A name alone", "value": {"name": "order.shipped"}},
         "whole": {
             "summary": "With a schema that events can be held to",
             "value": {

@@ -25,6 +25,14 @@ FIELDS: dict[str, Any] = {  # by a field's name, where the field gives no exampl
     "NewApiKey.key": "hl_vScKyj5qCTKA_v7RVRjfT7WjtKU2Q9xg8MdFy35Vk0QRtstKcbDtO",
     "ApiKey.scopes": ["events:write", "events:read"],
     "NewApiKey.scopes": ["events:write", "events:read"],
+    "EventType.name": "invoice.paid",
+    "EventType.description": "An invoice was paid",
+    "EventType.archived": False,
+    "EventType.archived_at": None,
+    "EventTypeSummary.name": "invoice.paid",
+    "EventTypeSummary.description": "An invoice was paid",
+    "EventTypeSummary.archived": False,
+    "EventTypeSummary.archived_at": None,
     "Application.name": "Acme Ltd.",
     "Actor.id": KEY,
     "AuditEntry.before": {"id": ID, "name": "orders", "timeout_seconds": 15},
@@ -108,7 +116,6 @@ MODELS: dict[str, Any] = {  # whole, where fields alone would make no sense
     "Error": {"code": "http_503", "message": "the endpoint answered 503"},
 }
 PARAMETERS: dict[str, Any] = {  # a query that finds something
-    "limit": 50,
     "event_id": EVENT,
     "cursor": "AaH44JxFfRKxoBZ8pxs5_g",
     "type": "invoice.paid",

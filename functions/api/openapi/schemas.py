@@ -5,6 +5,7 @@ from typing import Any
 
 NULL = {"type": "null"}
 NOT_OURS = {"external_id", "correlation_id", "request_id", "resource_id"}  # end in `_id` and are no keys of ours
+DATA = {"example", "examples", "default", "const", "enum"}  # hold values, which may look like schemas
 KEYS = {"created_by", "updated_by"}
 URLS = {"url", "request_url"}
 
@@ -15,7 +16,7 @@ def tidy(value: Any) -> Any:
         return [tidy(one) for one in value]
     if not isinstance(value, dict):
         return int(value) if isinstance(value, float) and value.is_integer() else value
-    schema = {name: tidy(one) for name, one in value.items() if not _is_title(name, one)}
+    schema = {name: one if name in DATA else tidy(one) for name, one in value.items() if not _is_title(name, one)}
     if isinstance(value.get("properties"), dict):
         schema["properties"] = {name: tidy(one) for name, one in value["properties"].items()}
         _format(schema)

@@ -65,9 +65,9 @@ class Replayed:
 
 
 def event(connection: Connection, caller: Caller, id: str) -> RowMapping | None:
-    """What a replay has to know of the event with this key."""
+    """What a replay has to know of the event with this key. Its payload is not expunged before the end."""
     shown = (e.id, e.type, e.application_id, e.environment, e.expunged_at)
-    found = select(*shown).where(*within(webhook_events, caller), e.id == id)
+    found = select(*shown).where(*within(webhook_events, caller), e.id == id).with_for_update(read=True)
     return connection.execute(found).mappings().one_or_none()
 
 
