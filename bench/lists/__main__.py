@@ -115,8 +115,7 @@ def _read(api: Caller, query: str, figures: Figures) -> None:
 
 def _table(figures: dict[str, Figures], arguments: argparse.Namespace) -> Table:
     table = Table(
-        title=f"GET /v1/deliveries, 50 a page, of {arguments.rows:,} beside {arguments.others:,} of others;"
-        " ms from request to answer",
+        title=f"ms of GET /v1/deliveries, 50 a page, of {arguments.rows:,} beside {arguments.others:,} of others",
         title_justify="left",
         box=box.SIMPLE,
     )

@@ -96,6 +96,17 @@ def rows(sql: pg8000.native.Connection, project_id: str = "") -> dict[str, Count
     return {name: _rows(sql, name, project_id) for (name,) in sql.run(TABLES)}
 
 
+def mentioning(sql: pg8000.native.Connection, *found: Things) -> dict[str, Counter[str]]:
+    """For each table, the digests of the rows in which one of the things' ids stands."""
+    ids = [id for one in found for name, id in one.ids.items() if name.endswith("_id")]
+    statement = (
+        "SELECT md5(t::text) FROM webhook.{} t WHERE EXISTS (SELECT FROM unnest(CAST(:ids AS text[])) i"
+        " WHERE strpos(t::text, i) > 0)"
+    )
+    tables = [name for (name,) in sql.run(TABLES)]
+    return {name: Counter(digest for (digest,) in sql.run(statement.format(name), ids=ids)) for name in tables}
+
+
 def _rows(sql: pg8000.native.Connection, table: str, project_id: str) -> Counter[str]:
     only = f"WHERE {_whose(sql, table)}" if project_id else ""
     found = sql.run(

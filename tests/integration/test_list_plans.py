@@ -13,7 +13,7 @@ from itertools import combinations, product
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from functions.adapters import database
 from functions.api import paging
@@ -269,3 +269,35 @@ def test_a_project_that_ended_is_not_searched_for_among_the_rows_of_others(full:
     """The planner would walk the primary key: the project has a share in the partition, only not at its end."""
     lists = ["/v1/deliveries", "/v1/events", "/v1/audit-log", "/v1/dead-letters"]
     assert faults_of(Client(full.key_of_ended_project), lists) == ""
+
+
+WALKED = {
+    "status=failed": "failed_at IS NOT NULL",
+    "event_type=legacy.import": "event_type = 'legacy.import'",
+    "event_type=legacy.*": "event_type = 'legacy.import'",
+    "has_error=true&webhook_id={webhook}": "last_error_code IS NOT NULL AND webhook_id = '{webhook}'",
+    "response_status=404": "last_response_status = 404",
+    "status=pending&event_type=type0.part0": "status = 'pending' AND event_type = 'type0.part0'",
+    "webhook_id={old_webhook}&event_type=batch.once": "webhook_id = '{old_webhook}' AND event_type = 'batch.once'",
+    "event_id={wide_event}": "event_id = '{wide_event}'",
+}
+
+
+@pytest.mark.parametrize(("query", "condition"), WALKED.items())
+def test_a_walk_over_all_partitions_finds_what_one_statement_finds(
+    full: Crowd, query: str, condition: str
+) -> None:
+    client, found, cursor = Client(full.key), [], ""
+    while cursor is not None:
+        further = f"&cursor={cursor}" if cursor else ""
+        page = client("GET", f"/v1/deliveries?limit=250&{query.format(**full.names)}{further}").body
+        found += [row["id"] for row in page["data"]]
+        cursor = page["next_cursor"]
+    one = text(
+        f"SELECT CAST(id AS text) FROM webhook.webhook_deliveries WHERE project_id = '{full.names['project']}'"
+        f" AND {condition.format(**full.names)} ORDER BY id DESC"
+    )
+    with database.transaction() as connection:
+        expected = connection.execute(one).scalars().all()
+    assert expected
+    assert found == expected

@@ -118,6 +118,7 @@ MODELS: dict[str, Any] = {  # whole, where fields alone would make no sense
 PARAMETERS: dict[str, Any] = {  # a query that finds something
     "event_id": EVENT,
     "cursor": "AaH44JxFfRKxoBZ8pxs5_g",
+    "list_event_type_versions.cursor": "3",
     "type": "invoice.paid",
     "event": "webhook.updated",
     "resource_type": "webhook",

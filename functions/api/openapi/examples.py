@@ -27,9 +27,9 @@ def add(document: dict[str, Any]) -> None:
 def _operation(operation: dict[str, Any], models: dict[str, Any]) -> None:
     for parameter in operation.get("parameters", []):
         if "$ref" not in parameter:
-            parameter["example"] = PARAMETERS.get(parameter["name"]) or compose(
-                parameter["schema"], models, parameter["name"]
-            )
+            name = parameter["name"]
+            known = PARAMETERS.get(f"{operation['operationId']}.{name}") or PARAMETERS.get(name)
+            parameter["example"] = known or compose(parameter["schema"], models, name)
     if body := operation.get("requestBody"):
         content = body["content"][JSON]
         content["schema"].pop("default", None)

@@ -136,7 +136,7 @@ def _of_query(parameter: dict[str, Any], schema: dict[str, Any]) -> dict[str, An
         schema["type"] = next(one for one in schema["type"] if one != "null")
     if "enum" in schema:
         schema["enum"] = [one for one in schema["enum"] if one]
-    if parameter["name"] == "cursor":
+    if parameter["name"] == "cursor" and "pattern" not in schema:
         return CURSOR
     if schema.get("pattern", "").endswith(UUID_PATTERN):
         return UUID

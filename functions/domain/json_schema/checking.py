@@ -112,6 +112,14 @@ def _told(error: "ValidationError") -> Iterator[Failure]:
         case "additionalProperties" | "unevaluatedProperties":
             yield from (Failure((*path, name), "is not allowed") for name in said["unexpected"])
         case "falseSchema":
-            yield Failure(path, "is not allowed")
+            yield from (Failure((*path, *name), "is not allowed") for name in _refused_names(error))
         case _:
             yield Failure(path, error.message.removeprefix(f"{VALUE} ")[:MAX_MESSAGE])
+
+
+def _refused_names(error: "ValidationError") -> list[tuple[str, ...]]:
+    """Of a schema that is `false`, the value itself; but where no name at all is allowed, each that is there."""
+    *within, keyword = ["", *error.schema_path]
+    if keyword == "additionalProperties" and within[-1] != "properties" and isinstance(error.instance, dict):
+        return [(name,) for name in error.instance]
+    return [()]
