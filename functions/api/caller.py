@@ -17,7 +17,7 @@ from functions.errors import (
 )
 
 CORRELATION_HEADER = "hookline-correlation-id"
-CORRELATION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+CORRELATION_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")  # also what API Gateway calls its requests
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 ETAG = re.compile(r'(W/)?"[!#-~]*"')
 MAX_VERSION_DIGITS = 9  # the column is a 32-bit integer

@@ -36,7 +36,7 @@ def _utc(at: datetime) -> datetime:
     try:
         return at.astimezone(UTC)
     except OverflowError:
-        return (datetime.min if at.year == 1 else datetime.max).replace(tzinfo=UTC)
+        return datetime.min.replace(tzinfo=UTC) if at.year == 1 else datetime.max.replace(tzinfo=UTC)
 
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Rows a page")]

@@ -36,7 +36,8 @@ def until_now(since: datetime | None, until: datetime | None, names: tuple[str, 
 def require_narrowing(wanted: Input) -> None:
     """Raises Invalid when none of the fields is given that would say less than everything."""
     if all(getattr(wanted, name) is None for name in NARROWING):
-        raise _wrong("", f"name at least one of {', '.join(NARROWING)}")
+        message = f"is missing: name at least one of {', '.join(NARROWING)}"
+        raise Invalid("it would reach everything", details=(Detail(NARROWING[0], message),))
 
 
 def _wrong(path: str, message: str) -> Invalid:

@@ -1,6 +1,7 @@
 """Erasing payloads on request (P14): of one event, or of a project's events in bounded batches.
 
-What goes: the event's data, and what endpoints answered to it (bodies and headers of the attempts). What stays:
+What goes: the event's data, what endpoints answered to it (bodies and headers of the attempts), and the signatures
+that were sent, by which whoever has the secret could tell whether a guess at the data is right. What stays:
 that it happened, to whom it was sent, when, and with which outcome. Unfinished deliveries end, because there is
 nothing left to send; those that are being sent this moment are marked, and what they record keeps no answer.
 
@@ -67,7 +68,8 @@ WHERE id = ANY (CAST(:deliveries AS uuid[]))
 """)
 FORGET = text("""
 UPDATE webhook.webhook_delivery_attempts
-SET response_body = NULL, response_headers = NULL, expunged_at = now()
+SET response_body = NULL, response_headers = NULL, expunged_at = now(),
+    request_headers = request_headers - 'webhook-signature'
 WHERE delivery_id = ANY (CAST(:deliveries AS uuid[])) AND id >= CAST(:floor AS uuid) AND expunged_at IS NULL
 """)
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, TextClause, cast, func, literal_column, select, text
 
+from functions.domain.event_types import TEST
 from functions.domain.ids import uuid7_floor
 from functions.domain.jobs import BATCH, MAX_ATTEMPTS, OUTBOX_SECONDS, Batch, Job, window
 from functions.models import webhook_deliveries as d
-from functions.models import webhook_events, webhooks
+from functions.models import webhook_dlq, webhook_events, webhooks
 
 # A row's created_at is when its transaction began, its key when the row was made: never more than this later.
 TRANSACTION = timedelta(minutes=1)
@@ -151,7 +152,7 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
         d.c.created_at >= wanted.since,
         d.c.created_at < wanted.until,
         *(column == value for column, value in chosen if value is not None),
-        *(_waiting() if wanted.pending else reopenable()),
+        *(_waiting() if wanted.pending else [*reopenable(), *_still_wanted()]),
     ]
 
 
@@ -162,6 +163,15 @@ def reopenable() -> list[ColumnElement[bool]]:
     )
     kept = select(webhook_events.c.expunged_at.is_(None)).where(webhook_events.c.id == d.c.event_id)
     return [d.c.status == "failed", d.c.failed_at.is_not(None), _of_its_webhook(fresh), kept.scalar_subquery()]
+
+
+def _still_wanted() -> list[ColumnElement[bool]]:
+    """Neither made to test a webhook, which is tried once, nor discarded by a person."""
+    letters = {
+        status: select(webhook_dlq.c.id).where(webhook_dlq.c.delivery_id == d.c.id, webhook_dlq.c.status == status)
+        for status in ("discarded", "pending")
+    }
+    return [d.c.event_type != TEST, ~letters["discarded"].exists() | letters["pending"].exists()]
 
 
 def _waiting() -> list[ColumnElement[bool]]:

@@ -193,6 +193,7 @@ webhook_dlq = Table(
     ),
     Index("webhook_dlq_by_project", "project_id", "id"),
     Index("webhook_dlq_by_webhook", "webhook_id", "id"),
+    Index("webhook_dlq_by_delivery", "delivery_id"),
 )
 Index(
     "webhook_dlq_by_application",

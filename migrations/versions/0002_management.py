@@ -7,8 +7,8 @@ Safety rule: the code of the previous release must keep working on the new schem
 release later). This revision adds tables, nullable columns and columns with constant defaults, none of which
 rewrites a table. One thing of the previous release stops for the minutes until the new code is there: it cannot
 add a subscription (500, nothing is lost), because a pattern may now be subscribed to with several filters and its
-statement names the old unique constraint. The downgrade drops what only the new tables hold, and refuses to while there are applications or
-audited changes unless HOOKLINE_ALLOW_DATA_LOSS=1.
+statement names the old unique constraint. The downgrade drops what only the new tables hold, and refuses to
+while there are applications, filters, schemas or audited changes unless HOOKLINE_ALLOW_DATA_LOSS=1.
 """
 
 import os
@@ -193,6 +193,7 @@ ALTER TABLE webhook.webhook_dlq
   ADD COLUMN event_type varchar(255),
   ADD COLUMN updated_by uuid;
 CREATE INDEX webhook_dlq_by_webhook ON webhook.webhook_dlq (webhook_id, id);
+CREATE INDEX webhook_dlq_by_delivery ON webhook.webhook_dlq (delivery_id);
 CREATE INDEX webhook_dlq_by_application ON webhook.webhook_dlq (application_id, id)
   WHERE application_id IS NOT NULL;
 CREATE INDEX webhook_dlq_pending ON webhook.webhook_dlq (project_id, id) WHERE status = 'pending';
@@ -313,6 +314,7 @@ def downgrade() -> None:
     for index in ("webhook_events_by_type", "webhook_deliveries_by_type", "webhook_deliveries_unfinished"):
         op.execute(f"DROP INDEX webhook.{index}")
     op.execute("DROP INDEX webhook.webhook_dlq_by_webhook")
+    op.execute("DROP INDEX webhook.webhook_dlq_by_delivery")
     op.execute("DROP INDEX webhook.webhook_deliveries_by_event")
     op.execute("CREATE INDEX webhook_deliveries_by_event ON webhook.webhook_deliveries (event_id)")
     op.execute("ALTER TABLE webhook.webhook_events ALTER COLUMN data SET NOT NULL")

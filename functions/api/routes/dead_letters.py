@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
@@ -41,7 +41,7 @@ Due = list[tuple[str, int]]
 def list_dead_letters(
     limit: Limit = paging.DEFAULT_LIMIT,
     cursor: Cursor = "",
-    status: Annotated[Literal[""] | Status, Query()] = "",
+    status: Annotated[Status | None, Query()] = None,
     webhook_id: paging.Id = "",
     event_id: Annotated[
         paging.Text, Query(max_length=255, description="The event's key or the caller's own id")
@@ -64,7 +64,9 @@ def list_dead_letters(
         event = deliveries.event_key(connection, caller, event_id) if event_id else ""
         if event is None:
             return answer(200, paging.page([], limit))
-        wanted = Filter(status, webhook_id, event, delivery_id, event_type, reason, created_after, created_before)
+        wanted = Filter(
+            status or "", webhook_id, event, delivery_id, event_type, reason, created_after, created_before
+        )
         return answer(200, queries.list_dead_letters(connection, caller, wanted, limit=limit, cursor=cursor))
 
 

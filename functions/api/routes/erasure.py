@@ -25,10 +25,9 @@ router = operation.Router()
     " and were delivered stays readable. What was not delivered yet will not be." + STARTS,
     **background.documented("admin", 400, 401, 403, 404, 409, 415, 422),
 )
-def expunge_project(project_id: str, wanted: Annotated[ExpungeIn | None, Body()] = None) -> Response[str]:
+def expunge_project(project_id: str, wanted: Annotated[ExpungeIn, Body()]) -> Response[str]:
     admin, id = operation.admin(router), operation.key(project_id, "project")
-    now = datetime.now(UTC)
-    before = min((wanted and wanted.before) or now, now)
+    before = min(wanted.before, datetime.now(UTC))
 
     def plan(connection: Connection) -> Plan:
         if projects.project(connection, id) is None:
@@ -36,5 +35,4 @@ def expunge_project(project_id: str, wanted: Annotated[ExpungeIn | None, Body()]
         matched = expunge.count(connection, id, before=before)
         return Plan("expunge", {"before": rfc3339(before)}, matched, "project.expunged", id)
 
-    dry_run = wanted is not None and wanted.dry_run
-    return background.start(router, admin, plan, dry_run=dry_run, project_id=id)
+    return background.start(router, admin, plan, dry_run=wanted.dry_run, project_id=id)

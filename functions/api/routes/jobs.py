@@ -1,7 +1,7 @@
 """Background jobs: what takes longer than a request."""
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
@@ -37,13 +37,13 @@ FINISHED = ("completed", "failed")
 def list_jobs(
     limit: Limit = paging.DEFAULT_LIMIT,
     cursor: Cursor = "",
-    kind: Annotated[Literal[""] | Kind, Query()] = "",
-    status: Annotated[Literal[""] | Status, Query()] = "",
+    kind: Annotated[Kind | None, Query()] = None,
+    status: Annotated[Status | None, Query()] = None,
     created_after: paging.After = None,
     created_before: paging.Before = None,
 ) -> Response[str]:
     caller = operation.caller(router, "deliveries:read")
-    wanted = Filter(kind, status, created_after, created_before)
+    wanted = Filter(kind or "", status or "", created_after, created_before)
     with transaction() as connection:
         return answer(200, queries.list_jobs(connection, caller, wanted, limit=limit, cursor=cursor))
 

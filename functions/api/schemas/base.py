@@ -43,7 +43,7 @@ def _documented(pattern: re.Pattern[str]) -> dict[str, JsonValue]:
     return {"pattern": f"^({pattern.pattern})$"}
 
 
-Name = Annotated[StrictStr, Field(min_length=1, max_length=255)]
+Name = Annotated[StrictStr, Field(min_length=1, max_length=255, pattern=r"\S", examples=["orders"])]
 Description = Annotated[StrictStr, Field(max_length=4096)]
 EventType = Annotated[
     StrictStr,

@@ -79,7 +79,9 @@ class WindowIn(Input):
 
 
 class ExpungeIn(Input):
-    before: Annotated[Time, Field(description="Only what was created earlier; now unless given")] | None = None
+    before: Annotated[
+        Time, Field(description="Only what was created earlier; a time to come counts as now. Must be given")
+    ]
     dry_run: StrictBool = False
 
 

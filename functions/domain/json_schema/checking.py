@@ -3,7 +3,9 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 from itertools import islice
+from operator import getitem
 from typing import TYPE_CHECKING, Any
 
 from functions.domain.json_schema.compiled import VALUE, Compiled
@@ -100,10 +102,10 @@ def _listed(schema: Compiled, data: Any) -> Iterator[Failure]:
         yield Failure((), UNLISTED)
         return
     for error in schema.validator.iter_errors(data):
-        yield from _told(error)
+        yield from _told(error, data)
 
 
-def _told(error: "ValidationError") -> Iterator[Failure]:
+def _told(error: "ValidationError", data: Any) -> Iterator[Failure]:
     """A property that is missing, or that should not be there, is what the path names; else it is the value."""
     path, said = tuple(error.instance_path), error.kind.as_dict()
     match error.kind.name:
@@ -112,14 +114,15 @@ def _told(error: "ValidationError") -> Iterator[Failure]:
         case "additionalProperties" | "unevaluatedProperties":
             yield from (Failure((*path, name), "is not allowed") for name in said["unexpected"])
         case "falseSchema":
-            yield from (Failure((*path, *name), "is not allowed") for name in _refused_names(error))
+            yield from (Failure((*path, *name), "is not allowed") for name in _refused(error, data))
         case _:
             yield Failure(path, error.message.removeprefix(f"{VALUE} ")[:MAX_MESSAGE])
 
 
-def _refused_names(error: "ValidationError") -> list[tuple[str, ...]]:
+def _refused(error: "ValidationError", data: Any) -> list[tuple[str, ...]]:
     """Of a schema that is `false`, the value itself; but where no name at all is allowed, each that is there."""
     *within, keyword = ["", *error.schema_path]
-    if keyword == "additionalProperties" and within[-1] != "properties" and isinstance(error.instance, dict):
-        return [(name,) for name in error.instance]
+    value = reduce(getitem, error.instance_path, data)
+    if keyword == "additionalProperties" and within[-1] != "properties" and isinstance(value, dict):
+        return [(name,) for name in value]
     return [()]
