@@ -1,6 +1,9 @@
 """What stands in the way of sending something again, said in a way that helps."""
 
-from sqlalchemy import Connection, RowMapping
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
 
 from functions.api.caller import Caller
 from functions.api.queries import levers
@@ -10,7 +13,7 @@ from functions.errors import Conflict, Detail, Invalid
 NO_WEBHOOK = "there is no such webhook"
 
 
-def check(delivery: RowMapping | None) -> None:
+def check(delivery: Mapping[str, Any] | None) -> None:
     """Raises Conflict unless the delivery, locked as queries/retries.py does, can be sent again."""
     if delivery is None:
         raise Conflict("its delivery is not kept any more")

@@ -52,7 +52,7 @@ class Recorded:
 # `now()` is the database's clock throughout; a function's own clock only dates its attempts. Rows whose token
 # moved on (the lease ended and another took over) change nothing, but the attempt was made and is kept. A test
 # event that failed has told what it was asked: nobody is to look after it, so it leaves no dead letter. Where the
-# payload was expunged meanwhile, the answer is not kept (domain/expunge.py): the row tells, which both lock. Where
+# payload was expunged meanwhile, neither the answer nor the signature is kept (domain/expunge.py): the row tells, which both lock. Where
 # the token moved on it does not tell, and the answer is not kept either.
 RECORD = text("""
 WITH r AS MATERIALIZED (
@@ -79,7 +79,8 @@ WITH r AS MATERIALIZED (
   INSERT INTO webhook.webhook_delivery_attempts (id, project_id, delivery_id, attempt_number, request_url,
     request_headers, request_sent_at, response_status, response_headers, response_body, response_time_ms,
     remote_address, error_code, error_message, expunged_at)
-  SELECT r.attempt_id, r.project_id, r.id, r.attempt, r.request_url, r.request_headers, r.sent_at,
+  SELECT r.attempt_id, r.project_id, r.id, r.attempt, r.request_url,
+    CASE WHEN NOT d.expunged THEN r.request_headers ELSE r.request_headers - 'webhook-signature' END, r.sent_at,
     r.response_status, CASE WHEN NOT d.expunged THEN r.response_headers END,
     CASE WHEN NOT d.expunged THEN r.response_body END, r.response_time_ms, r.remote_address, r.error_code,
     r.error_message, CASE WHEN d.expunged THEN now() END

@@ -13,6 +13,7 @@ from functions.jobs import handler as jobs
 from tests.integration.conftest import Context, Service
 from tests.integration.endpoint import Endpoint, endpoint
 from tests.integration.levers_scene import (
+    DEAD,
     ago,
     audited,
     bound_client,
@@ -225,6 +226,19 @@ def test_what_cannot_be_sent_again_is_neither_counted_nor_retried(service: Servi
     assert job(service, started["id"])["processed"] == 1
 
 
+def test_tests_and_what_a_person_discarded_are_not_sent_again_with_the_others(service: Service) -> None:
+    webhook = service.webhook()
+    failed(service, webhook, type="hookline.test")
+    (discarded, discarded_once, kept) = failed(service, webhook, 3)
+    for id in (discarded, discarded_once):
+        service.client("POST", f"/v1/dead-letters/{dead_letter_of(service, id)}/discard", {})
+    service.sql.run(DEAD, ids=[discarded_once])  # it was retried by hand since, and failed again
+    started = start(service, f"/v1/webhooks/{webhook['id']}/recover", {"since": ago(hours=1)})
+    assert started["total"] == 2
+    work(service)
+    assert set(sent(service)) == {discarded_once, kept}
+
+
 def test_what_moved_on_meanwhile_is_looked_at_and_left(service: Service) -> None:
     webhook = service.webhook()
     ids = failed(service, webhook, 3)
@@ -239,8 +253,8 @@ def test_what_moved_on_meanwhile_is_looked_at_and_left(service: Service) -> None
 @pytest.mark.parametrize(
     ("body", "path"),
     [
-        ({}, ""),
-        ({"status": "failed"}, ""),
+        ({}, "webhook_id"),
+        ({"status": "failed"}, "webhook_id"),
         ({"webhook_id": "x"}, "webhook_id"),
         ({"webhook_id": UNKNOWN}, "webhook_id"),
         ({"webhook_id": 1}, "webhook_id"),
@@ -422,12 +436,15 @@ def test_a_project_is_expunged_by_a_job_that_the_admin_watches(service: Service)
     for _ in range(3):
         service.event()
     path = f"/v1/projects/{service.project_id}/expunge"
-    assert service.client("POST", path).status == 403
-    counted = service.admin("POST", path, {"dry_run": True})
+    all_of_it = {"before": "2099-01-01T00:00:00Z"}
+    assert service.client("POST", path, all_of_it).status == 403
+    said = service.admin("POST", path, {})
+    assert (said.status, said.body["error"]["details"][0]["path"]) == (422, "before"), "it cannot be undone"
+    counted = service.admin("POST", path, {**all_of_it, "dry_run": True})
     assert (counted.status, counted.body) == (200, {"dry_run": True, "matched": 3})
-    started = service.admin("POST", path, headers={"idempotency-key": "e"})
+    started = service.admin("POST", path, all_of_it, headers={"idempotency-key": "e"})
     assert (started.status, started.body["kind"], started.body["total"]) == (202, "expunge", 3)
-    assert service.admin("POST", path, headers={"idempotency-key": "e"}).body == started.body
+    assert service.admin("POST", path, all_of_it, headers={"idempotency-key": "e"}).body == started.body
     work(service)
     done = service.admin("GET", f"/v1/jobs/{started.body['id']}").body
     assert (done["status"], done["changed"]) == ("completed", 3)
@@ -435,8 +452,8 @@ def test_a_project_is_expunged_by_a_job_that_the_admin_watches(service: Service)
     assert service.sql.run("SELECT DISTINCT data FROM webhook.webhook_events") == [[None]]
     (entry,) = audited(service, "project.expunged")
     assert (entry["actor"]["type"], entry["resource"]["id"]) == ("admin", service.project_id)
-    assert service.admin("POST", f"/v1/projects/{UNKNOWN}/expunge").status == 404
-    assert service.admin("POST", "/v1/projects/x/expunge").status == 404
+    assert service.admin("POST", f"/v1/projects/{UNKNOWN}/expunge", all_of_it).status == 404
+    assert service.admin("POST", "/v1/projects/x/expunge", all_of_it).status == 404
     assert service.admin("POST", path, {"before": "2020-01-01T00:00:00Z", "dry_run": True}).body["matched"] == 0
 
 
@@ -446,7 +463,7 @@ def test_the_admin_key_cancels_what_it_started_and_sees_no_other_job(service: Se
     other = start(service, "/v1/deliveries/retry", {"webhook_id": webhook["id"]})
     assert service.admin("GET", f"/v1/jobs/{other['id']}").status == 404
     assert service.admin("POST", f"/v1/jobs/{other['id']}/cancel").status == 404
-    mine = service.admin("POST", f"/v1/projects/{service.project_id}/expunge").body
+    mine = service.admin("POST", f"/v1/projects/{service.project_id}/expunge", {"before": ago(hours=0)}).body
     cancelled = service.admin("POST", f"/v1/jobs/{mine['id']}/cancel")
     assert (cancelled.status, cancelled.body["status"]) == (200, "cancelled")
     jobs.handler({"Records": service.messages("jobs")}, Context())

@@ -1,6 +1,9 @@
 """What stands in the way of sending one delivery again."""
 
-from sqlalchemy import Connection, RowMapping, select, text
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, select, text
 
 from functions.api.caller import Caller
 from functions.api.queries.reach import within
@@ -14,23 +17,26 @@ WHERE delivery_id = CAST(:id AS uuid) AND project_id = CAST(:project_id AS uuid)
 """)
 
 
-def lock(connection: Connection, caller: Caller, id: str) -> RowMapping | None:
+def lock(connection: Connection, caller: Caller, id: str) -> Mapping[str, Any] | None:
     """The delivery and how its webhook and event stand; nobody claims or changes it before the transaction ends.
 
-    `has_payload` is None when the event is not kept any more.
+    `has_payload` is None when the event is not kept any more. It is asked for in a statement of its own, which locks
+    nothing (docs/decisions/locks-and-partitions.md).
     """
     connection.execute(LOCK_DEAD_LETTER, {"id": id, "project_id": caller.project_id})
-    kept = select(webhook_events.c.expunged_at.is_(None)).where(webhook_events.c.id == d.event_id)
     asked = (
         select(
-            *(d.status, d.attempts, d.application_id),
+            *(d.status, d.attempts, d.event_id, d.application_id),
             webhooks.c.status.label("webhook_status"),
             webhooks.c.max_attempts.label("budget"),
             webhooks.c.deleted_at.is_not(None).label("webhook_deleted"),
-            kept.scalar_subquery().label("has_payload"),
         )
         .join_from(webhook_deliveries, webhooks, webhooks.c.id == d.webhook_id)
         .where(*within(webhook_deliveries, caller), d.id == id)
         .with_for_update(of=webhook_deliveries)
     )
-    return connection.execute(asked).mappings().one_or_none()
+    found = connection.execute(asked).mappings().one_or_none()
+    if found is None:
+        return None
+    kept = select(webhook_events.c.expunged_at.is_(None)).where(webhook_events.c.id == found["event_id"])
+    return {**found, "has_payload": connection.execute(kept).scalar_one_or_none()}

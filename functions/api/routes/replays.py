@@ -1,7 +1,8 @@
 """Sending again what was sent, or was to be: one delivery, deliveries by query, an event."""
 
 import json
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
@@ -127,7 +128,7 @@ def replay_event(event_id: str, replay: Annotated[ReplayIn | None, Body()] = Non
     return response
 
 
-def _again(connection: Connection, caller: Caller, id: str, standing: RowMapping) -> list[tuple[str, int]]:
+def _again(connection: Connection, caller: Caller, id: str, standing: Mapping[str, Any]) -> list[tuple[str, int]]:
     if standing["status"] == "failed":
         due = reopening.reopen(connection, [id], by=caller.key_id)
     else:
