@@ -45,7 +45,8 @@ from functions.domain.ids import KEY_SKEW, uuid7_floor
 from functions.domain.partitions import SERIES, start_of
 
 STEP = 500  # rows of an index: half a ms when they are in memory, several when they have to be read
-LOOK_SECONDS = 0.008
+LOOK_SECONDS = 0.02
+PATIENCE = 10  # times as long while nothing was found: most clients take an empty page for the last one
 PROBE = 100  # rows by which two indexes are compared
 FIRST = str(UUID(int=0))
 AHEAD = 2 * KEY_SKEW  # by which the clocks of those who make keys may be before ours, and more
@@ -81,14 +82,15 @@ class Walk:
 def page(connection: Connection, walk: Walk, *, limit: int, cursor: str) -> str:
     """The answer of a list as JSON text. Raises Invalid for what is no cursor."""
     found: list[str] = []
-    last, deadline = None, time.monotonic() + LOOK_SECONDS
+    last, started = None, time.monotonic()
     for row in _rows(connection, walk, cursor, limit + 1):
         if row.wanted and len(found) == limit:
             return paging.rendered(found, last)
         if row.wanted:
             found.append(row.shown)
         last = row.id
-        if row.ends_step and time.monotonic() > deadline:
+        looked = time.monotonic() - started
+        if row.ends_step and looked > LOOK_SECONDS * (1 if found else PATIENCE):
             return paging.rendered(found, last)
     return paging.rendered(found, None)
 

@@ -96,8 +96,8 @@ BOUND = {
 UNFILTERED = {
     "matched": """matched AS MATERIALIZED (
   SELECT DISTINCT p.kind, w.*, s.filter_path IS NOT NULL AS filtered{subscribed}
-), open AS (SELECT bool_or(filtered) IS NOT TRUE AS open FROM matched)""",
-    "may_store": "(SELECT open FROM open)",
+)""",
+    "may_store": "NOT EXISTS (SELECT FROM matched WHERE filtered)",
     "filtered_too": "",
     "count_filtered": "",
     "fan_out_filtered": "",

@@ -108,10 +108,7 @@ def test_the_largest_schema_is_weighed_soon() -> None:
         for n in range(240)
     }
     started = time.process_time()
-    try:
-        compile_schema({"$defs": definitions, "$ref": "#/$defs/d0"})
-    except SchemaError as error:
-        assert "too complex" in error.message
+    assert compile_schema({"$defs": definitions, "$ref": "#/$defs/d0"}).loads.asking < 1_000
     assert time.process_time() - started < 3
 
 
