@@ -140,6 +140,11 @@ ERRORS: dict[str, tuple[str, str, list[dict[str, str]]]] = {
     ),
     "Forbidden": ("forbidden", "the API key lacks the scope webhooks:write", []),
     "NotFound": ("not_found", "there is no such webhook", []),
+    "MethodNotAllowed": (
+        "method_not_allowed",
+        "/v1/webhooks takes GET, HEAD, OPTIONS, POST; see /docs",
+        [],
+    ),
     "Conflict": (
         "idempotency_key_reused",
         "this Idempotency-Key was used for another request in the last 24 hours",

@@ -166,7 +166,7 @@ def _of_every(operation: Operation, method: str, path: str) -> set[int]:
     if method == "post":
         statuses |= {400, 409, 413, 415}
     if "{" in path:
-        statuses.add(404)
+        statuses |= {404, 405}
     return statuses
 
 

@@ -16,6 +16,12 @@ REFUSED = {
 }
 CORRELATION = "hookline-correlation-id"
 HEADERS: dict[str, Any] = {
+    "Allow": {
+        "description": "The methods that the path has",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": "GET, HEAD, OPTIONS, POST",
+    },
     "CorrelationId": {
         "description": "The request's `hookline-correlation-id`, or the request's id where none was sent",
         "schema": {"type": "string", "minLength": 1, "maxLength": 128},
@@ -38,6 +44,7 @@ NAMES = {
     401: "Unauthorized",
     403: "Forbidden",
     404: "NotFound",
+    405: "MethodNotAllowed",
     409: "Conflict",
     412: "PreconditionFailed",
     413: "PayloadTooLarge",
@@ -48,6 +55,7 @@ NAMES = {
     503: "Unavailable",
 }
 DESCRIPTIONS = ERRORS | {
+    405: "an encoded `?` or `/` made the path another one, which has other methods: those that `Allow` says",
     401: "the API key is missing, unknown, expired or revoked; without any, it is the gateway that answers",
     429: "more requests than the gateway lets through; send it again, more slowly",
     500: "something went wrong on our side; it is logged under the `request_id`",
@@ -72,5 +80,6 @@ def header(name: str) -> dict[str, str]:
 def _error(status: int) -> dict[str, Any]:
     """`example` is added with the others; a 429 comes from the gateway, which knows no correlation id."""
     content = {"application/json": {"schema": SHAPES.get(status, PROBLEM)}}
-    headers = {} if status == 429 else {"headers": {CORRELATION: header("CorrelationId")}}
-    return {"description": DESCRIPTIONS[status], **headers, "content": content}
+    headers = {} if status == 429 else {CORRELATION: header("CorrelationId")}
+    headers |= {"Allow": header("Allow")} if status == 405 else {}
+    return {"description": DESCRIPTIONS[status], **({"headers": headers} if headers else {}), "content": content}

@@ -28,6 +28,7 @@ def test_the_running_service_keeps_to_its_document(running: Running) -> None:
         check=False,
         timeout=SECONDS + 120,
     )
+    (running.state_dir / "schemathesis.txt").write_text(done.stdout)
     _, _, found = done.stdout.partition("= FAILURES =")
     print(done.stdout[-1_500:])
     assert done.returncode == 0, (found or done.stdout)[:20_000] + done.stderr[-2_000:]
