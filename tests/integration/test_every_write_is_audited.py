@@ -52,7 +52,14 @@ def writes_of_projects(service: Service) -> Iterator[Write]:
     id = service.key()("GET", "/v1/whoami").body["key_id"]
     yield Write("DELETE", f"{keys}/{{key_id}}", f"{path}/api-keys/{id}", None, "api_key.revoked", id, warning=True)
     yield Write(
-        *("POST", f"{one}/expunge", f"{path}/expunge", {"before": "2099-01-01T00:00:00Z"}, "project.expunged", service.project_id),
+        *(
+            "POST",
+            f"{one}/expunge",
+            f"{path}/expunge",
+            {"before": "2099-01-01T00:00:00Z"},
+            "project.expunged",
+            service.project_id,
+        ),
         shown="after",
         warning=True,
     )
