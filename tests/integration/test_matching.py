@@ -11,7 +11,6 @@ import pytest
 from functions.api.queries import accepting
 from functions.domain import filters
 from functions.domain.event_types import patterns_matching
-from functions.domain.ids import uuid7
 from tests.integration.conftest import Answer, Client, Service
 
 LARGE = {"amount": {"gt": 100}}
@@ -150,7 +149,7 @@ def test_an_application_is_named_by_its_id_or_its_uid(service: Service) -> None:
         assert service.client("GET", f"/v1/events/{answer.body['id']}").body["application_id"] == acme["id"]
 
 
-@pytest.mark.parametrize("name", ["none", uuid7(), "Acme", "a b", "x" * 255, "ü"])
+@pytest.mark.parametrize("name", ["none", "01a1febd-8164-75e5-b9fa-9170b7f55d63", "Acme", "a b", "x" * 255, "ü"])
 def test_an_unknown_application_is_422_and_stores_nothing(service: Service, name: str) -> None:
     service.application(uid="acme")
     refused = send(service, application_id=name, id="order-7")
