@@ -6,8 +6,7 @@ has nothing to guess (docs/decisions/bounded-lists.md):
 
 - A range of (last column before the key, key), ordered by both, is what the index has and no other. The values and
   the LIMIT it cannot see, and so walks the index, where it might sort what it takes for few rows.
-- Both ends of the key's range are given, from the newest partition on, so only the partitions of that range are
-  planned and read.
+- The ends of the partitions that the range lies in are given, from the newest on, so that no other is planned.
 - It is done in steps of STEP rows of the index. After a step that used up the time the page ends, found or not: it
   is short, or empty, and its cursor leads on.
 """
@@ -42,7 +41,7 @@ from sqlalchemy.types import TypeEngine
 
 from functions.api import paging
 from functions.domain.ids import KEY_SKEW, uuid7_floor
-from functions.domain.partitions import SERIES, start_of
+from functions.domain.partitions import SERIES, Series, start_of
 
 STEP = 500  # rows of an index: half a ms when they are in memory, several when they have to be read
 LOOK_SECONDS = 0.02
@@ -113,9 +112,8 @@ def _rows(connection: Connection, walk: Walk, cursor: str, most: int) -> Iterato
 def _spans(walk: Walk, cursor: str) -> Iterator[tuple[str, str]]:
     """Ranges of keys, lower end inclusive and upper end exclusive: that of the newest partition, then the rest."""
     low, high = _bounds(walk, cursor)
-    for series in (series for series in SERIES if series.table == walk.table.name):
-        newest = datetime.fromtimestamp((UUID(high).int >> 80) / 1000, UTC)
-        start = uuid7_floor(start_of(series, min(newest, datetime.now(UTC)), 0))
+    if series := _series(walk.table):
+        start = uuid7_floor(start_of(series, min(_made(high), datetime.now(UTC)), 0))
         if low < start < high:
             yield start, high
             high = start
@@ -177,10 +175,30 @@ def _in_order(statement: Select[Any], table: Table, index: Index, low: str, high
         *(column == _unseen(of, column.type) for column, of in fixed),
         place >= tuple_(at, literal(low, key.type)),
         place < tuple_(at, literal(high, key.type)),
-        key >= low,
-        key < high,
+        *_in_partitions(table, low, high),
         *index.only,
     ).order_by(*_order(table, index))
+
+
+def _in_partitions(table: Table, low: str, high: str) -> list[ColumnElement[bool]]:
+    """What the planner is to see of the range: the partitions that it lies in, as a whole.
+
+    From a range within one it would guess at so few rows that it might as well read and sort everybody's there.
+    """
+    if (series := _series(table)) is None:
+        return []
+    last = str(UUID(int=UUID(high).int - 1))
+    start, end = start_of(series, _made(low), 0), start_of(series, _made(last), 1)
+    return [table.c.id >= uuid7_floor(start), table.c.id < uuid7_floor(end)]
+
+
+def _series(table: Table) -> Series | None:
+    return next((series for series in SERIES if series.table == table.name), None)
+
+
+def _made(key: str) -> datetime:
+    """When a UUIDv7 was made, in UTC."""
+    return datetime.fromtimestamp((UUID(key).int >> 80) / 1000, UTC)
 
 
 def _order(rows: FromClause, index: Index) -> tuple[ColumnElement[Any], ColumnElement[Any]]:

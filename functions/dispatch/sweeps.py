@@ -22,17 +22,20 @@ class Due:
 # Due retries, rows whose message was never sent, and leases that ran out (their row goes back to pending; its
 # token stays, so that a claimer which is merely late may still record). `sweep_at` moves on by the age of what is
 # waited for, within bounds: a row whose message waits in a long queue is not sent again every 90 s.
+#
+# Two statements, the second by keys that it is told (docs/decisions/locks-and-partitions.md).
+DUE = text("""
+SELECT id FROM webhook.webhook_deliveries
+WHERE sweep_at <= now() AND (lease_expires_at IS NULL OR lease_expires_at <= now())
+ORDER BY sweep_at LIMIT :most FOR UPDATE SKIP LOCKED
+""")
 DELIVERIES = text("""
-WITH due AS MATERIALIZED (
-  SELECT id FROM webhook.webhook_deliveries
-  WHERE sweep_at <= now() AND (lease_expires_at IS NULL OR lease_expires_at <= now())
-  ORDER BY sweep_at LIMIT :most FOR UPDATE SKIP LOCKED
-), sent AS (
+WITH sent AS (
   UPDATE webhook.webhook_deliveries d
   SET status = 'pending', lease_expires_at = NULL,
       sweep_at = now() + least(greatest(now() - greatest(d.scheduled_at, d.created_at), interval '90 s'),
         interval '15 min')
-  FROM due WHERE d.id = due.id
+  WHERE d.id = ANY (CAST(:ids AS uuid[]))
   RETURNING d.id, d.token, d.project_id, d.attempts
 )
 SELECT coalesce(json_agg(json_build_array(id, token, project_id, attempts)), '[]')::text FROM sent
@@ -69,7 +72,11 @@ SELECT coalesce(json_agg(json_build_array(id, token, project_id, 0)), '[]')::tex
 
 def due_deliveries(most: int) -> list[Due] | None:
     """Take up to `most` deliveries that are due; None when another dispatcher is at work."""
-    return _sweep(DELIVERIES, most)
+    with transaction() as connection:
+        if not _alone(connection):
+            return None
+        ids = [str(id) for id in connection.execute(DUE, {"most": most}).scalars()]
+        return _taken(connection, DELIVERIES, {"ids": ids}) if ids else []
 
 
 def due_dead_letters(most: int) -> list[Due] | None:
@@ -86,7 +93,11 @@ def _sweep(statement: TextClause, most: int) -> list[Due] | None:
     with transaction() as connection:
         if not _alone(connection):
             return None
-        rows: list[list[Any]] = json.loads(connection.execute(statement, {"most": most}).scalar_one())
+        return _taken(connection, statement, {"most": most})
+
+
+def _taken(connection: Connection, statement: TextClause, given: dict[str, Any]) -> list[Due]:
+    rows: list[list[Any]] = json.loads(connection.execute(statement, given).scalar_one())
     return [Due(*row) for row in rows]
 
 

@@ -20,48 +20,51 @@ from functions.models import webhook_dlq, webhook_events, webhooks
 TRANSACTION = timedelta(minutes=1)
 INFINITY: ColumnElement[Any] = literal_column("'infinity'")  # the sweep_at of what is held back
 
-# The dead letters first, the deliveries then, each in key order: as in every statement that locks both, so that
-# two never wait for each other. A delivery keeps its attempts and gets its webhook's budget once more. Its event is
-# not looked at here: PostgreSQL 18 crashes (docs/decisions/locks-and-partitions.md).
+# The dead letters first, the deliveries then, each in key order: as everywhere where both are locked, so that two
+# never wait for each other. Locking and changing are statements of their own, each by keys that it is told, and
+# none that locks looks at an event (docs/decisions/locks-and-partitions.md).
+LOCK_LETTERS = text("""
+SELECT id FROM webhook.webhook_dlq
+WHERE delivery_id = ANY (CAST(:ids AS uuid[])) AND status = 'pending' ORDER BY id FOR UPDATE
+""")
+LOCK_FAILED = text("""
+SELECT d.id FROM webhook.webhook_deliveries d JOIN webhook.webhooks w ON w.id = d.webhook_id
+WHERE d.id = ANY (CAST(:ids AS uuid[])) AND d.status = 'failed' AND w.deleted_at IS NULL
+  AND CAST(d.attempts AS integer) + w.max_attempts <= CAST(:most AS integer)
+ORDER BY d.id FOR UPDATE OF d
+""")
+# A delivery keeps its attempts and gets its webhook's budget once more.
 REOPEN = text("""
-WITH letter AS MATERIALIZED (
-  SELECT id, delivery_id FROM webhook.webhook_dlq
-  WHERE delivery_id = ANY (CAST(:ids AS uuid[])) AND status = 'pending' ORDER BY id FOR UPDATE
-), failed AS MATERIALIZED (
-  SELECT d.id, d.attempts + w.max_attempts AS budget FROM webhook.webhook_deliveries d
-  JOIN webhook.webhooks w ON w.id = d.webhook_id AND w.deleted_at IS NULL
-  WHERE d.id = ANY (CAST(:ids AS uuid[])) AND d.status = 'failed' AND (SELECT count(*) FROM letter) >= 0
-    AND CAST(d.attempts AS integer) + w.max_attempts <= CAST(:most AS integer)
-  ORDER BY d.id FOR UPDATE OF d
-), reopened AS (
+WITH reopened AS (
   UPDATE webhook.webhook_deliveries d
-  SET status = 'pending', token = d.token + 1, max_attempts = f.budget, failed_at = NULL,
+  SET status = 'pending', token = d.token + 1, max_attempts = d.attempts + w.max_attempts, failed_at = NULL,
       scheduled_at = now(), sweep_at = now() + CAST(:outbox AS integer) * interval '1 s'
-  FROM failed f WHERE d.id = ANY (CAST(:ids AS uuid[])) AND d.id = f.id
+  FROM webhook.webhooks w WHERE d.id = ANY (CAST(:ids AS uuid[])) AND w.id = d.webhook_id
   RETURNING d.id, d.token
 ), resolved AS (
-  UPDATE webhook.webhook_dlq l
+  UPDATE webhook.webhook_dlq
   SET status = 'resolved', resolved_at = now(), resolved_by = :by, updated_by = CAST(:by AS uuid),
       notes = :notes, sweep_at = NULL
-  FROM letter JOIN reopened ON reopened.id = letter.delivery_id WHERE l.id = letter.id
+  WHERE delivery_id = ANY (CAST(:ids AS uuid[])) AND status = 'pending'
 )
-SELECT coalesce(json_agg(json_build_array(id, token)), '[]')::text FROM reopened
+SELECT json_agg(json_build_array(id, token) ORDER BY id)::text FROM reopened
 """)
 
 # Those that wait for a later attempt; what is held back for a paused webhook, or is being delivered, stays.
+LOCK_WAITING = text("""
+SELECT d.id FROM webhook.webhook_deliveries d JOIN webhook.webhooks w ON w.id = d.webhook_id
+WHERE d.id = ANY (CAST(:ids AS uuid[])) AND d.status = 'pending' AND d.sweep_at < 'infinity'
+  AND w.status = 'active' AND w.deleted_at IS NULL
+ORDER BY d.id FOR UPDATE OF d
+""")
 HURRY = text("""
-WITH waiting AS MATERIALIZED (
-  SELECT d.id FROM webhook.webhook_deliveries d JOIN webhook.webhooks w ON w.id = d.webhook_id
-  WHERE d.id = ANY (CAST(:ids AS uuid[])) AND d.status = 'pending' AND d.sweep_at < 'infinity'
-    AND w.status = 'active' AND w.deleted_at IS NULL
-  ORDER BY d.id FOR UPDATE OF d
-), hurried AS (
-  UPDATE webhook.webhook_deliveries d
-  SET token = d.token + 1, scheduled_at = now(), sweep_at = now() + CAST(:outbox AS integer) * interval '1 s'
-  FROM waiting WHERE d.id = ANY (CAST(:ids AS uuid[])) AND d.id = waiting.id
-  RETURNING d.id, d.token
+WITH hurried AS (
+  UPDATE webhook.webhook_deliveries
+  SET token = token + 1, scheduled_at = now(), sweep_at = now() + CAST(:outbox AS integer) * interval '1 s'
+  WHERE id = ANY (CAST(:ids AS uuid[]))
+  RETURNING id, token
 )
-SELECT coalesce(json_agg(json_build_array(id, token)), '[]')::text FROM hurried
+SELECT json_agg(json_build_array(id, token) ORDER BY id)::text FROM hurried
 """)
 
 
@@ -122,21 +125,27 @@ def reopen(
     One whose webhook is deleted, or which is no longer failed, stays as it is. That their payloads are still there
     is for the caller to see to; what is expunged meanwhile is ended by the delivery function.
     """
-    return _due(connection, REOPEN, ids, {"by": by, "notes": notes, "most": MAX_ATTEMPTS})
+    connection.execute(LOCK_LETTERS, {"ids": ids})
+    locked = _keys(connection, LOCK_FAILED, {"ids": ids, "most": MAX_ATTEMPTS})
+    return _due(connection, REOPEN, locked, {"by": by, "notes": notes})
 
 
 def hurry(connection: Connection, ids: list[str]) -> list[tuple[str, int]]:
     """Make pending deliveries due now; messages sent for them before are stale. Those it reached, with tokens."""
-    return _due(connection, HURRY, ids, {})
+    return _due(connection, HURRY, _keys(connection, LOCK_WAITING, {"ids": ids}), {})
+
+
+def _keys(connection: Connection, statement: TextClause, given: dict[str, Any]) -> list[str]:
+    return [str(id) for id in connection.execute(statement, given).scalars()]
 
 
 def _due(
-    connection: Connection, statement: TextClause, ids: list[str], parameters: dict[str, Any]
+    connection: Connection, statement: TextClause, ids: list[str], given: dict[str, Any]
 ) -> list[tuple[str, int]]:
     if not ids:
         return []
-    given = {"ids": ids, "outbox": OUTBOX_SECONDS, **parameters}
-    return [(id, token) for id, token in json.loads(connection.execute(statement, given).scalar_one())]
+    changed = connection.execute(statement, {"ids": ids, "outbox": OUTBOX_SECONDS, **given}).scalar_one()
+    return [(id, token) for id, token in json.loads(changed)]
 
 
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:

@@ -39,6 +39,7 @@ class Crowd:
     key: str  # of project 1
     bound_key: str  # of its application `application`
     key_of_ended_project: str
+    key_of_sudden_project: str
     rows: dict[str, int]  # by table, index and partition
 
 
@@ -50,7 +51,7 @@ def fill(sql: pg8000.native.Connection) -> Crowd:
     for name, query in NAMES.items():
         names[name] = str(sql.run(query.replace(":project", f"'{names.get('project')}'"))[0][0])
     rows = {name: int(count) for name, count in sql.run("SELECT relname, reltuples FROM pg_class")}
-    return Crowd(names, _key(sql, 1), _key(sql, 1, "app1"), _key(sql, 3), rows)
+    return Crowd(names, _key(sql, 1), _key(sql, 1, "app1"), _key(sql, 3), _key(sql, 40), rows)
 
 
 def _key(sql: pg8000.native.Connection, project: int, uid: str = "") -> str:

@@ -133,4 +133,14 @@ SELECT uuidv7(at - clock_timestamp()), project_id, application_id, 'retry', '{}'
   CASE WHEN r1 >= 0.001 THEN at END, 'c', at
 FROM public.moments WHERE i % 20 = 0 ORDER BY i;
 
-VACUUM ANALYZE
+VACUUM ANALYZE;
+
+-- What the statistics do not know of yet: project 40, one of the smallest, sends twenty thousand within five minutes.
+INSERT INTO webhook.webhook_deliveries (id, project_id, webhook_id, event_id, event_type, status, attempts, sweep_at,
+  failed_at, last_response_status, last_error_code, created_at)
+SELECT uuidv7(at - clock_timestamp()), w.project_id, w.id, uuidv7(), 'sudden', CASE WHEN failed THEN 'failed'
+  ELSE 'pending' END, 1, CASE WHEN NOT failed THEN now() END, CASE WHEN failed THEN at END,
+  CASE WHEN failed THEN 503 END, CASE WHEN failed THEN 'http_status' END, at
+FROM (SELECT n % 2 = 0 AS failed, now() - interval '5 minutes' * (1 - n / 20000.0) AS at, 1 + n % 3 AS webhook
+  FROM generate_series(1, 20000) n) x
+JOIN public.p ON p.n = 40 JOIN public.w ON w.project_id = p.id AND w.n = x.webhook ORDER BY at

@@ -232,8 +232,8 @@ def test_more_than_a_batch_is_resolved_batch_by_batch(service: Service) -> None:
 def test_what_is_said_too_little_or_wrong_is_422(service: Service, how: str) -> None:
     (of,) = failed(service, service.webhook())
     for body, path in (
-        ({}, ""),
-        ({"notes": "all of them"}, ""),
+        ({}, "webhook_id"),
+        ({"notes": "all of them"}, "webhook_id"),
         ({"webhook_id": UNKNOWN}, "webhook_id"),
         ({"webhook_id": "x"}, "webhook_id"),
         ({"event_type": ""}, "event_type"),

@@ -271,6 +271,17 @@ def test_a_project_that_ended_is_not_searched_for_among_the_rows_of_others(full:
     assert faults_of(Client(full.key_of_ended_project), lists) == ""
 
 
+def test_a_project_that_the_statistics_do_not_know_yet_is_walked_all_the_same(full: Crowd) -> None:
+    client, soon = Client(full.key_of_sudden_project), f"{NOW - timedelta(minutes=30):%FT%TZ}"
+    queries = ["status=failed", "status=pending", "has_error=true", "event_type=sudden", "response_status=404"]
+    further = client("GET", "/v1/deliveries").body["next_cursor"]
+    narrow = [f"created_after={soon}&{query}" for query in queries]
+    requests = [
+        f"/v1/deliveries?{query}" for query in (*queries, *narrow, f"created_after={soon}&cursor={further}")
+    ]
+    assert faults_of(client, requests) == ""
+
+
 WALKED = {
     "status=failed": "failed_at IS NOT NULL",
     "event_type=legacy.import": "event_type = 'legacy.import'",

@@ -20,8 +20,8 @@ WHERE delivery_id = CAST(:id AS uuid) AND project_id = CAST(:project_id AS uuid)
 def lock(connection: Connection, caller: Caller, id: str) -> Mapping[str, Any] | None:
     """The delivery and how its webhook and event stand; nobody claims or changes it before the transaction ends.
 
-    `has_payload` is None when the event is not kept any more. It is asked for in a statement of its own, which locks
-    nothing (docs/decisions/locks-and-partitions.md).
+    `has_payload` is None when the event is not kept any more. It is asked for in a statement of its own, which
+    locks nothing (docs/decisions/locks-and-partitions.md).
     """
     connection.execute(LOCK_DEAD_LETTER, {"id": id, "project_id": caller.project_id})
     asked = (
