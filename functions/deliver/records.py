@@ -52,8 +52,8 @@ class Recorded:
 # `now()` is the database's clock throughout; a function's own clock only dates its attempts. Rows whose token
 # moved on (the lease ended and another took over) change nothing, but the attempt was made and is kept. A test
 # event that failed has told what it was asked: nobody is to look after it, so it leaves no dead letter. Where the
-# payload was expunged meanwhile, neither the answer nor the signature is kept (domain/expunge.py): the row tells, which both lock. Where
-# the token moved on it does not tell, and the answer is not kept either.
+# payload was expunged meanwhile, neither the answer nor the signature is kept (domain/expunge.py): the row tells,
+# which both lock. Where the token moved on it does not tell, and neither is kept either.
 RECORD = text("""
 WITH r AS MATERIALIZED (
   SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x (
