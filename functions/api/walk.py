@@ -44,8 +44,8 @@ from functions.domain.ids import KEY_SKEW, uuid7_floor
 from functions.domain.partitions import SERIES, Series, start_of
 
 STEP = 500  # rows of an index: half a ms when they are in memory, several when they have to be read
-LOOK_SECONDS = 0.02
-PATIENCE = 10  # times as long while nothing was found: most clients take an empty page for the last one
+LOOK_SECONDS = 0.01
+PATIENCE = 5  # times as long while nothing was found: most clients take an empty page for the last one
 PROBE = 100  # rows by which two indexes are compared
 FIRST = str(UUID(int=0))
 AHEAD = 2 * KEY_SKEW  # by which the clocks of those who make keys may be before ours, and more

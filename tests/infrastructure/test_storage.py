@@ -41,4 +41,6 @@ def test_the_outputs_are_what_an_operator_asks_for(template: Template) -> None:
         "RetryQueueUrl",
         "DeliveryDlqArn",
         "RetryDlqArn",
+        "JobsQueueUrl",
+        "JobsDlqArn",
     }

@@ -1,11 +1,22 @@
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.domain.ids import uuid7
-from functions.domain.messages import DeadLetter, Deliveries, ForeignMessageError, dead, pack, parse
+from functions.domain.messages import (
+    DeadLetter,
+    Deliveries,
+    ForeignMessageError,
+    Job,
+    dead,
+    job,
+    pack,
+    parse,
+    parse_job,
+)
 
 ID = "01a1f8b1-9224-7dd5-93c0-8632c1ed87f3"
 
@@ -23,18 +34,29 @@ def test_a_dead_letter_is_parsed() -> None:
     assert parse(dead(DeadLetter(ID, 3))) == DeadLetter(ID, 3)
 
 
+def test_a_job_is_parsed_on_its_own_queue_and_foreign_on_the_others() -> None:
+    assert job(Job(ID, 3)) == f'{{"v":1,"job":"{ID}","token":3}}'
+    assert parse_job(job(Job(ID, 3))) == Job(ID, 3)
+    with pytest.raises(ForeignMessageError):
+        parse(job(Job(ID, 3)))
+    for body in (dead(DeadLetter(ID, 3)), *pack([(ID, 3)])):
+        with pytest.raises(ForeignMessageError):
+            parse_job(body)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: (
-        st.lists(inner) | st.dictionaries(st.sampled_from(["v", "deliveries", "dead", "token", "x"]), inner)
+        st.lists(inner) | st.dictionaries(st.sampled_from(["v", "deliveries", "dead", "job", "token", "x"]), inner)
     ),
 )
 
 
+@pytest.mark.parametrize("read", [parse, parse_job])
 @given(body=JSON.map(json.dumps) | st.text())
-def test_whatever_else_is_foreign(body: str) -> None:
+def test_whatever_else_is_foreign(read: Callable[[str], object], body: str) -> None:
     with pytest.raises(ForeignMessageError):
-        parse(body)
+        read(body)
 
 
 @pytest.mark.parametrize(
@@ -47,9 +69,15 @@ def test_whatever_else_is_foreign(body: str) -> None:
         '{"v":1,"deliveries":[]}',
         '{"v":1,"deliveries":[["x",1]]}',
         f'{{"v":1,"dead":"{ID}"}}',
+        f'{{"v":1,"job":"{ID}"}}',
+        f'{{"v":1,"job":"{ID}","token":0}}',
+        f'{{"v":1,"job":"{ID}","token":true}}',
+        f'{{"v":2,"job":"{ID}","token":1}}',
+        '{"v":1,"job":"x","token":1}',
         "[" * 100_000,
     ],
 )
-def test_nearly_ours_is_foreign(body: str) -> None:
+@pytest.mark.parametrize("read", [parse, parse_job])
+def test_nearly_ours_is_foreign(read: Callable[[str], object], body: str) -> None:
     with pytest.raises(ForeignMessageError):
-        parse(body)
+        read(body)
