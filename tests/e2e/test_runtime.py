@@ -56,7 +56,7 @@ def test_stack_json_says_where_everything_is(service: Service) -> None:
     assert requests.get(f"{stack['api_url']}/health", timeout=10).json() == {"status": "healthy"}
     assert set(stack["processes"]) == {
         *("supervisor", "postgres", "sqs", "aws"),
-        *("authorizer", "api", "deliver", "dispatch", "maintain", "migrate"),
+        *("authorizer", "api", "deliver", "dispatch", "jobs", "maintain", "migrate"),
     }
     assert processes(stack, "supervisor") == [service.process.pid if service.process else 0]
     for url in stack["queues"].values():
