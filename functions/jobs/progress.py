@@ -14,6 +14,7 @@ from functions.jobs.kinds import KINDS
 QUERY_CANCELED = "57014"  # by the role's statement_timeout: the statement's own fault, not the server's
 BUSY_SECONDS = 1  # until a batch that another job stood in the way of is tried again
 FAILED_SECONDS = 5  # until one that failed is
+STILL_FAILING_SECONDS = 60  # until one is that failed FAILURES times in a row and cannot be given up
 FAILURES = 3  # in a row end a job
 GAVE_UP = "three batches in a row failed on our side; what was done before stays done"
 
@@ -33,17 +34,22 @@ SET status = :status, token = token + 1, processed = processed + :processed, cha
     finished_at = CASE WHEN :status <> 'running' THEN clock_timestamp() END
 WHERE id = CAST(:id AS uuid) RETURNING token
 """)
+# A release is never given up: nothing else would find what it has yet to give back.
 NOTE_FAILURE = text("""
-UPDATE webhook.jobs
-SET status = CASE WHEN failures + 1 < CAST(:most AS integer) THEN 'running' ELSE 'failed' END,
-    token = token + 1, failures = failures + 1, started_at = coalesce(started_at, now()),
-    error = CASE WHEN failures + 1 >= CAST(:most AS integer) THEN :error END,
-    sweep_at = CASE WHEN failures + 1 < CAST(:most AS integer)
-      THEN now() + CAST(:outbox AS integer) * interval '1 s' END,
-    finished_at = CASE WHEN failures + 1 >= CAST(:most AS integer) THEN now() END
-WHERE id = CAST(:id AS uuid) AND token = :token AND status IN ('queued', 'running')
-RETURNING json_build_object('id', id, 'project_id', project_id, 'kind', kind, 'correlation_id', correlation_id,
-  'status', status, 'token', token)::text
+WITH failed AS MATERIALIZED (
+  SELECT id, least(failures + 1, CAST(:most AS integer)) AS failures,
+    failures + 1 >= CAST(:most AS integer) AND kind <> 'release' AS over
+  FROM webhook.jobs WHERE id = CAST(:id AS uuid) AND token = :token AND status IN ('queued', 'running') FOR UPDATE
+)
+UPDATE webhook.jobs j
+SET status = CASE WHEN f.over THEN 'failed' ELSE 'running' END, token = j.token + 1, failures = f.failures,
+    started_at = coalesce(j.started_at, now()), error = CASE WHEN f.over THEN :error END,
+    sweep_at = CASE WHEN NOT f.over THEN now() + CAST(:outbox AS integer) * interval '1 s' END,
+    finished_at = CASE WHEN f.over THEN now() END
+FROM failed f WHERE j.id = f.id
+RETURNING json_build_object('id', j.id, 'project_id', project_id, 'kind', kind, 'correlation_id', correlation_id,
+  'status', status, 'token', token, 'delay_seconds',
+  CASE WHEN f.failures < CAST(:most AS integer) THEN CAST(:soon AS integer) ELSE CAST(:later AS integer) END)::text
 """)
 
 
@@ -83,11 +89,19 @@ def advance(id: str, token: int) -> Done | None:
 
 
 def note_failure(id: str, token: int) -> Done | None:
-    """Note that a batch failed. The third in a row ends the job; else it is to be tried again."""
-    parameters = {"id": id, "token": token, "most": FAILURES, "error": GAVE_UP, "outbox": OUTBOX_SECONDS}
+    """Note that a batch failed. The third in a row ends the job, unless it is a release; else it is tried again."""
+    parameters = {
+        "id": id,
+        "token": token,
+        "most": FAILURES,
+        "error": GAVE_UP,
+        "outbox": OUTBOX_SECONDS,
+        "soon": FAILED_SECONDS,
+        "later": STILL_FAILING_SECONDS,
+    }
     with transaction() as connection:
         noted = connection.execute(NOTE_FAILURE, parameters).scalar_one_or_none()
-    return Done(**json.loads(noted), delay_seconds=FAILED_SECONDS) if noted else None
+    return Done(**json.loads(noted)) if noted else None
 
 
 def _take(connection: Connection, id: str, token: int) -> Job | None:

@@ -13,6 +13,8 @@ from functions.deliver import unsent
 from functions.deliver.claims import claim
 from functions.domain import holding
 from functions.domain.jobs import BATCH
+from functions.jobs import handler as jobs
+from functions.jobs import kinds
 from functions.settings import settings
 from tests.conftest import Databases
 from tests.integration.conftest import Context, Service
@@ -23,6 +25,7 @@ from tests.integration.levers_scene import (
     dispatch_all,
     held,
     job,
+    message,
     run,
     sent,
     states,
@@ -98,6 +101,26 @@ def test_resuming_releases_some_at_once_and_the_rest_by_a_job(service: Service) 
     assert (done["status"], done["changed"]) == ("completed", BATCH + 50)
     assert how_many_held(service) == 7
     assert set(sent(service)) == set(ids)
+
+
+def test_a_release_that_fails_again_and_again_is_never_given_up(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook = service.webhook()
+    pause(service, webhook)
+    held(service, webhook, BATCH + 1)
+    id = resume(service, webhook).body["job_id"]
+
+    def broken(_connection: Any, _job: Any) -> Any:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setitem(kinds.KINDS, "release", broken)
+        for token in range(1, 6):
+            jobs.handler({"Records": [message(id, token)]}, Context())
+    assert (job(service, id)["status"], how_many_held(service)) == ("running", 1)
+    jobs.handler({"Records": [message(id, 6)]}, Context())
+    assert (job(service, id)["status"], how_many_held(service)) == ("completed", 0)
 
 
 def test_a_release_whose_messages_are_all_lost_is_found_by_dispatch(service: Service) -> None:
