@@ -89,7 +89,7 @@ def advance(id: str, token: int) -> Done | None:
 
 
 def note_failure(id: str, token: int) -> Done | None:
-    """Note that a batch failed. The third in a row ends the job, unless it is a release; else it is tried again."""
+    """Note that a batch failed. The third in a row ends the job, unless it is a release; else it comes again."""
     parameters = {
         "id": id,
         "token": token,
