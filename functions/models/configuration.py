@@ -210,6 +210,12 @@ Index(
     postgresql_where=webhooks.c.deleted_at.is_(None),
 )
 
+Index(
+    "webhooks_strict",
+    webhooks.c.id,
+    postgresql_where=(webhooks.c.ordering == "strict") & webhooks.c.deleted_at.is_(None),
+)
+
 webhook_expiring_secrets = Table(
     "webhook_expiring_secrets",
     metadata,
@@ -277,4 +283,37 @@ webhook_health = Table(
     ),
     Column("last_success_at", TIME),
     Column("last_failure_at", TIME),
+    Column(
+        "strikes",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="Failures in a row that speak of the endpoint and not of one event; 0 after a success",
+    ),
+    Column("failing_since", TIME, comment="The first failure after the last success"),
+    Column("circuit", Text, nullable=False, server_default="closed"),
+    Column("circuit_changed_at", TIME),
+    Column(
+        "circuit_openings",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="Times the circuit opened since the last success: each stays open for longer",
+    ),
+    Column(
+        "hold_until",
+        TIME,
+        comment="Nothing is sent before: the circuit is open, its probe is under way, "
+        "or the endpoint sent Retry-After",
+    ),
+    Column("slow_until", TIME, comment="Goes through the retry queue until then, a few at a time"),
+    Column(
+        "rate_due_at", TIME, comment="The token bucket of the rate limit as the time at which it is full again"
+    ),
+    Column("line_until", TIME, comment="When the last of those held back is due"),
+)
+Index(
+    "webhook_health_failing",
+    webhook_health.c.failing_since,
+    postgresql_where=webhook_health.c.failing_since.is_not(None),
 )

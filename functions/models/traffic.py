@@ -119,6 +119,12 @@ Index(
     postgresql_where=webhook_deliveries.c.sweep_at.is_not(None),
 )
 Index(
+    "webhook_deliveries_unfinished_by_webhook",
+    webhook_deliveries.c.webhook_id,
+    webhook_deliveries.c.id,
+    postgresql_where=webhook_deliveries.c.sweep_at.is_not(None),
+)
+Index(
     "webhook_deliveries_failed",
     webhook_deliveries.c.project_id,
     webhook_deliveries.c.id,
