@@ -22,6 +22,7 @@ from functions.telemetry import logger
 MAX_ENTRIES = 10  # SQS: entries of a batch
 CONNECT_TIMEOUT_MS = 2_000
 TIMEOUT_MS = 3_000  # accepting an event must not wait long for the queue
+WAIT_SECONDS = 1  # of a long poll: whoever asks waits for its end, since what it brings would be hidden else
 TRIES = 2
 
 
@@ -68,6 +69,41 @@ def make_visible(queue_url: str, receipt_handles: list[str]) -> None:
         logger.warning("messages stay invisible until their timeout", error=str(error), count=len(entries))
 
 
+def delete(queue_url: str, receipt_handles: list[str]) -> None:
+    """Take these messages (ten at most) off their queue."""
+    entries = [{"Id": str(n), "ReceiptHandle": handle} for n, handle in enumerate(receipt_handles)]
+    try:
+        _call("DeleteMessageBatch", queue_url, entries)
+    except QueueError as error:
+        logger.warning("messages come again, and will be stale", error=str(error), count=len(entries))
+
+
+class Receiving:
+    """A short long poll for whoever runs libcurl's loop: `easy` is set up, `end` is called when it is over."""
+
+    def __init__(self, queue_url: str) -> None:
+        self.queue_url = queue_url
+        self._answer = BytesIO()
+        self._error: str | None = None
+        self.easy = _receiving_curl()
+        body = {"QueueUrl": queue_url, "MaxNumberOfMessages": MAX_ENTRIES, "WaitTimeSeconds": WAIT_SECONDS}
+        _prepare(self.easy, "ReceiveMessage", queue_url, json.dumps(body).encode(), self._answer)
+
+    def end(self, code: int | None) -> None:
+        status = self.easy.getinfo(pycurl.RESPONSE_CODE)
+        if code is not None:
+            self._error = f"libcurl {code}"
+        elif status != 200:
+            self._error = f"{status} {self._answer.getvalue()[:500].decode('utf-8', 'replace')}"
+
+    def messages(self) -> list[dict[str, Any]]:
+        """What was received, each with MessageId, ReceiptHandle and Body; none when the queue did not answer."""
+        if self._error is not None:
+            logger.warning("nothing received", error=self._error)
+            return []
+        return list(json.loads(self._answer.getvalue()).get("Messages", ()))
+
+
 def _entry(number: int, message: Message) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "Id": str(number),
@@ -102,13 +138,18 @@ def _call(action: str, queue_url: str, entries: list[dict[str, Any]], once: bool
 
 
 def _post(action: str, queue_url: str, body: bytes) -> tuple[int, bytes]:
-    parts, curl, answer = urlsplit(queue_url), _curl(), BytesIO()
+    curl, answer = _curl(), BytesIO()
+    _prepare(curl, action, queue_url, body, answer)
+    curl.perform()
+    return curl.getinfo(pycurl.RESPONSE_CODE), answer.getvalue()
+
+
+def _prepare(curl: Any, action: str, queue_url: str, body: bytes, answer: BytesIO) -> None:
+    parts = urlsplit(queue_url)
     curl.setopt(pycurl.URL, f"{parts.scheme}://{parts.netloc}/")
     curl.setopt(pycurl.HTTPHEADER, _headers(action))
     curl.setopt(pycurl.POSTFIELDS, body)
     curl.setopt(pycurl.WRITEFUNCTION, answer.write)
-    curl.perform()
-    return curl.getinfo(pycurl.RESPONSE_CODE), answer.getvalue()
 
 
 def _headers(action: str) -> list[str]:
@@ -124,6 +165,16 @@ def _headers(action: str) -> list[str]:
 @cache
 def _curl() -> Any:
     """One handle for the life of the process, as long as Lambda's credentials last; its connection stays open."""
+    return _new_curl()
+
+
+@cache
+def _receiving_curl() -> Any:
+    """Another, since it is under way while messages are sent."""
+    return _new_curl()
+
+
+def _new_curl() -> Any:
     curl = pycurl.Curl()
     curl.setopt(pycurl.POST, 1)
     curl.setopt(pycurl.NOSIGNAL, 1)

@@ -2,17 +2,21 @@
 
 A delivery that ran out of attempts gets a message of its own, which is failed on purpose at every receive until
 the redrive policy moves it to the DLQ: only such messages can be redriven from the console. A message that comes
-with the right token but under another message id is that message redriven, and reopens its delivery.
+with the right token but under another message id is that message redriven, and reopens its delivery. Where there is
+nothing left to try, the dead letter is given up instead, and says why (docs/dead-letters.md).
 """
 
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from functions.adapters.database import transaction
+from functions.domain.jobs import MAX_ATTEMPTS
 from functions.domain.messages import DeadLetter
+from functions.domain.outbox import OUTBOX_SECONDS
 
 
 class Fate(StrEnum):
@@ -20,6 +24,7 @@ class Fate(StrEnum):
 
     DYING = "dying"  # fail it: it is on its way to the DLQ
     REOPENED = "reopened"  # acknowledge it: its delivery is tried again
+    DISCARDED = "discarded"  # acknowledge it: there is nothing left to try
     STALE = "stale"  # acknowledge it: the dead letter was resolved, or another message took its place
 
 
@@ -32,8 +37,7 @@ class Judged:
 
 
 # First receive of the message: it is remembered and dies. Its later receives: it still dies. Another message id
-# with the right token: redriven. The delivery keeps its attempts and gets its webhook's budget once more, as
-# far as a smallint counts.
+# with the right token: redriven.
 JUDGE = text("""
 WITH letter AS MATERIALIZED (
   SELECT l.*, coalesce(l.queue_message_id, :message_id) = :message_id AS dying
@@ -43,34 +47,63 @@ WITH letter AS MATERIALIZED (
   UPDATE webhook.webhook_dlq l
   SET queue_message_id = :message_id, sweep_at = NULL
   FROM letter WHERE l.id = letter.id AND letter.dying
-), resolved AS (
-  UPDATE webhook.webhook_dlq l
-  SET status = 'resolved', resolved_at = now(), resolved_by = 'queue', notes = 'redriven from the queue',
-      sweep_at = NULL
-  FROM letter WHERE l.id = letter.id AND NOT letter.dying
 )
-SELECT json_build_array(dying, delivery_id)::text FROM letter
+SELECT json_build_array(dying, delivery_id, event_id, webhook_id)::text FROM letter
 """)
-# A statement of its own, by the key that the first one tells (docs/decisions/locks-and-partitions.md).
+# What follows is asked and changed by the keys that the first statement tells, and what is locked is locked by a
+# statement of its own (docs/decisions/locks-and-partitions.md).
+LOCK_DELIVERY = text("SELECT FROM webhook.webhook_deliveries WHERE id = CAST(:delivery AS uuid) FOR UPDATE")
+LOST = text("""
+SELECT CASE
+  WHEN w.deleted_at IS NOT NULL THEN 'its webhook was deleted'
+  WHEN d.id IS NULL OR e.id IS NULL THEN 'it is no longer kept'
+  WHEN e.expunged_at IS NOT NULL THEN 'its payload was expunged'
+  WHEN d.status <> 'failed' THEN 'its delivery has not failed'
+  WHEN CAST(d.attempts AS integer) + w.max_attempts > CAST(:most AS integer)
+    THEN 'its attempts cannot be counted any further'
+END
+FROM webhook.webhooks w
+LEFT JOIN webhook.webhook_deliveries d ON d.id = CAST(:delivery AS uuid)
+LEFT JOIN webhook.webhook_events e ON e.id = CAST(:event AS uuid)
+WHERE w.id = CAST(:webhook AS uuid)
+""")
+# The delivery keeps its attempts and gets its webhook's budget once more. One of a strict webhook is older than
+# whatever waits, and so the next in its line.
 REOPEN = text("""
 UPDATE webhook.webhook_deliveries d
-SET status = 'pending', token = d.token + 1, scheduled_at = now(), sweep_at = now() + interval '90 s',
-    failed_at = NULL, max_attempts = least(CAST(d.attempts AS integer) + w.max_attempts, 32767)
-FROM webhook.webhooks w
-WHERE d.id = CAST(:id AS uuid) AND d.status = 'failed' AND w.id = d.webhook_id
+SET status = 'pending', token = d.token + 1, scheduled_at = now(),
+    sweep_at = now() + CAST(:outbox AS integer) * interval '1 s',
+    failed_at = NULL, max_attempts = d.attempts + w.max_attempts
+FROM webhook.webhooks w WHERE d.id = CAST(:delivery AS uuid) AND w.id = d.webhook_id
 RETURNING json_build_array(d.id, d.token, d.project_id)::text
+""")
+RESOLVE = text("""
+UPDATE webhook.webhook_dlq
+SET status = :status, resolved_at = now(), resolved_by = 'queue', notes = :notes, sweep_at = NULL
+WHERE id = CAST(:id AS uuid)
 """)
 
 
 def judge(letter: DeadLetter, message_id: str) -> Judged:
-    """Decide about one received message of a dead letter, and write it down."""
+    """Decide about one received message of a dead letter, and write it down. Raises sqlalchemy.exc.DBAPIError."""
     parameters = {"id": letter.id, "token": letter.token, "message_id": message_id}
     with transaction() as connection:
         judged = connection.execute(JUDGE, parameters).scalar_one_or_none()
         if judged is None:
             return Judged(Fate.STALE)
-        dying, delivery_id = json.loads(judged)
+        dying, *keys = json.loads(judged)
         if dying:
             return Judged(Fate.DYING)
-        reopened = connection.execute(REOPEN, {"id": delivery_id}).scalar_one_or_none()
-    return Judged(Fate.REOPENED, *json.loads(reopened)) if reopened else Judged(Fate.STALE)
+        return _redriven(connection, letter, dict(zip(("delivery", "event", "webhook"), keys, strict=True)))
+
+
+def _redriven(connection: Connection, letter: DeadLetter, keys: dict[str, Any]) -> Judged:
+    connection.execute(LOCK_DELIVERY, {"delivery": keys["delivery"]})
+    lost = connection.execute(LOST, {**keys, "most": MAX_ATTEMPTS}).scalar_one()
+    status, notes = ("discarded", f", but {lost}") if lost else ("resolved", "")
+    notes = f"redriven from the queue{notes}"
+    connection.execute(RESOLVE, {"id": letter.id, "status": status, "notes": notes})
+    if lost:
+        return Judged(Fate.DISCARDED)
+    given = {"delivery": keys["delivery"], "outbox": OUTBOX_SECONDS}
+    return Judged(Fate.REOPENED, *json.loads(connection.execute(REOPEN, given).scalar_one()))

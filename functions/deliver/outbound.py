@@ -1,70 +1,140 @@
-"""What of a batch of claims is sent when: each host gets its share at a time, and nothing is begun too late."""
+"""What of an invocation's claims is sent when: hosts have their share, lines their turn, nothing begins late."""
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from collections.abc import Collection, Iterator
+from itertools import takewhile
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from functions.adapters.sender import Request, Response
+from functions.adapters.sender import Errand, Request, Response
 from functions.deliver.claims import Claim
-from functions.deliver.opened import opened
+from functions.deliver.intake import Intake
+from functions.deliver.opened import Opened, opened
 from functions.deliver.requests import request
-from functions.deliver.unsent import release
-from functions.telemetry import logger
+from functions.settings import settings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 LAST_START_MARGIN_MS = 3_000  # what recording needs after the last response
+IDLE_AFTER_SECONDS = 0.1  # most endpoints have answered by then
+MOST_WAITING = 100  # claims at hand beyond which no more are taken in: a message's worth
 PER_HOST = 32  # requests at a time to one host and port: an endpoint may have few sockets and we many functions
-RELEASED_FOR = timedelta(seconds=1)
-UNREADABLE_FOR = timedelta(minutes=1)
 
 
 class Outbound:
-    """The requests of claims, made when there is room for them: each host's in order, the hosts in turn."""
+    """The requests of claims, made when there is room for them: each host's in order, the hosts in turn.
 
-    def __init__(self, claims: list[Claim], context: "LambdaContext") -> None:
-        # All keys before the first request: while KMS is asked, nothing that is under way would be looked after.
-        self._opened = {one.webhook.id: opened(one.webhook) for one in _one_each(claims)}
+    Of a strict webhook one at a time, and the next only when what came of the one before is recorded.
+    """
+
+    def __init__(self, context: "LambdaContext", intake: Intake) -> None:
         self._context = context
-        self._waiting: dict[str, deque[Claim]] = {}
-        self._under_way: Counter[str] = Counter()
-        self._late: list[Claim] = []
-        self._unreadable = [claimed for claimed in claims if self._opened[claimed.webhook.id] is None]
-        for claimed in claims:
-            if self._opened[claimed.webhook.id] is not None:
-                self._waiting.setdefault(_host(claimed), deque()).append(claimed)
+        self._intake = intake
+        self._opened: dict[str, Opened | None] = {}
+        self._waiting: dict[str, deque[Claim]] = {}  # by host
+        self._lines: dict[
+            str, deque[Claim]
+        ] = {}  # by strict webhook: those behind the one that is waiting or sent
+        self._under_way: dict[str, tuple[Claim, float]] = {}  # with when it was started
+        self._at_hosts: Counter[str] = Counter()
+        self._suspected: set[str] = set()
+        self.late: list[Claim] = []
+        self.unreadable: list[Claim] = []
 
-    def requests(self) -> Iterator[Request | None]:
-        """The next request; None while every one that is left waits for its host."""
-        while self._waiting:
-            claimed = self._next()
-            webhook = self._opened[claimed.webhook.id] if claimed else None
-            if claimed is None or webhook is None:
-                yield None
-            elif self._too_late_for(claimed):
-                self._late.append(claimed)
+    def add(self, claims: list[Claim]) -> None:
+        # All keys before the first request: while KMS is asked, nothing that is under way would be looked after.
+        for claimed in claims:
+            if claimed.webhook.id not in self._opened:
+                self._opened[claimed.webhook.id] = opened(claimed.webhook)
+        for claimed in claims:
+            if self._opened[claimed.webhook.id] is None:
+                self.unreadable.append(claimed)
+            elif claimed.webhook.strict and claimed.webhook.id in self._lines:
+                self._lines[claimed.webhook.id].append(claimed)
             else:
-                self._under_way[_host(claimed)] += 1
-                yield request(claimed, webhook, int(time.time()))
+                if claimed.webhook.strict:
+                    self._lines[claimed.webhook.id] = deque()
+                self._wait(claimed)
+
+    def busy(self) -> Counter[str]:
+        """How many requests to each webhook are at hand, under way or waiting."""
+        waiting = (claimed for line in self._waiting.values() for claimed in line)
+        return Counter(one.webhook.id for one in (*(one for one, _ in self._under_way.values()), *waiting))
+
+    def requests(self) -> Iterator[Request | Errand | None]:
+        """The next request; None while every one that is left waits for its host, or for a record.
+
+        While there is nothing to do but wait for slow endpoints, more is taken in.
+        """
+        while self._waiting or self._under_way or self._intake.is_open:
+            if (claimed := self._next()) is not None:
+                if (made := self._begin(claimed)) is not None:
+                    yield made
+            elif self._is_idle() and (errand := self._intake.open()) is not None:
+                yield errand
+            else:
+                yield None
 
     def done(self, response: Response) -> None:
         """Make room at the host that answered."""
-        self._under_way[_host(response.request.reference)] -= 1
+        claimed: Claim = response.request.reference
+        del self._under_way[claimed.id]
+        self._at_hosts[_host(claimed)] -= 1
 
-    def give_back(self) -> None:
-        if self._late:
-            logger.warning("no time left for these, released", count=len(self._late))
-            release(self._late, RELEASED_FOR)
-        if self._unreadable:
-            release(self._unreadable, UNREADABLE_FOR)
+    def is_last(self, claimed: Claim) -> bool:
+        """Whether nothing of its strict webhook's line is at hand behind it."""
+        return claimed.webhook.strict and not self._lines.get(claimed.webhook.id)
+
+    def go_on(self, claimed: Claim) -> None:
+        """What came of it is recorded, and it is done with: the next of its line may go."""
+        line = self._lines[claimed.webhook.id]
+        if line:
+            self._wait(line.popleft())
+        else:
+            del self._lines[claimed.webhook.id]
+
+    def stop(self, claimed: Claim) -> list[Claim]:
+        """It is not done with: those behind it, which may not go."""
+        return list(self._lines.pop(claimed.webhook.id))
+
+    def suspects(self) -> set[str]:
+        """Webhooks that have not answered for so long that they are slow, each told of once."""
+        limit = time.monotonic() - settings().limits.slow_after_ms / 1000
+        long = takewhile(lambda one: one[1] < limit, self._under_way.values())
+        found = {claimed.webhook.id for claimed, _ in long} - self._suspected
+        self._suspected |= found
+        return found
+
+    def withdraw(self, webhook_ids: Collection[str]) -> list[Claim]:
+        """The claims of these webhooks that are still waiting: they are not sent from here. Lines stay."""
+        withdrawn: list[Claim] = []
+        for host, line in list(self._waiting.items()):
+            withdrawn += [one for one in line if _goes(one, webhook_ids)]
+            stays = deque(one for one in line if not _goes(one, webhook_ids))
+            if stays:
+                self._waiting[host] = stays
+            else:
+                del self._waiting[host]
+        return withdrawn
+
+    def _wait(self, claimed: Claim) -> None:
+        self._waiting.setdefault(_host(claimed), deque()).append(claimed)
+
+    def _begin(self, claimed: Claim) -> Request | None:
+        webhook = self._opened[claimed.webhook.id]
+        if webhook is None or self._too_late_for(claimed):
+            self.late.append(claimed)
+            self.late += self._lines.pop(claimed.webhook.id, ())
+            return None
+        self._under_way[claimed.id] = (claimed, time.monotonic())
+        self._at_hosts[_host(claimed)] += 1
+        return request(claimed, webhook, int(time.time()))
 
     def _next(self) -> Claim | None:
         """The first waiting claim of the first host that has room; the host then stands at the end of the line."""
-        host = next((host for host in self._waiting if self._under_way[host] < PER_HOST), None)
+        host = next((host for host in self._waiting if self._at_hosts[host] < PER_HOST), None)
         if host is None:
             return None
         line = self._waiting.pop(host)
@@ -73,15 +143,21 @@ class Outbound:
             self._waiting[host] = line
         return claimed
 
+    def _is_idle(self) -> bool:
+        """Whether there is only waiting to be done, for something that will take its time."""
+        if not self._under_way or sum(map(len, self._waiting.values())) > MOST_WAITING:
+            return False
+        oldest = next(iter(self._under_way.values()))[1]  # in the order in which they were started
+        return time.monotonic() - oldest > IDLE_AFTER_SECONDS
+
     def _too_late_for(self, claimed: Claim) -> bool:
         needed = claimed.webhook.timeout_seconds * 1000 + LAST_START_MARGIN_MS
         return self._context.get_remaining_time_in_millis() < needed
 
 
+def _goes(claimed: Claim, webhook_ids: Collection[str]) -> bool:
+    return claimed.webhook.id in webhook_ids and not claimed.webhook.strict
+
+
 def _host(claimed: Claim) -> str:
     return urlsplit(claimed.webhook.url).netloc
-
-
-def _one_each(claims: list[Claim]) -> Iterable[Claim]:
-    """One claim of each webhook."""
-    return {claimed.webhook.id: claimed for claimed in claims}.values()

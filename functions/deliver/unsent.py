@@ -2,23 +2,28 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import text
 
 from functions.adapters.database import again, transaction
+from functions.adapters.outbox import Follow
 from functions.deliver.claims import Claim
+from functions.domain import ordering
+from functions.domain.ordering import Woken
 from functions.domain.outcome import Failure
 from functions.telemetry import logger
 
 DELETED = Failure("webhook_deleted", "the webhook was deleted")
 EXPUNGED = Failure("payload_expunged", "the event's payload was expunged")
 
+# Without a time: in line behind the head of a strict webhook.
 RELEASE = text("""
 UPDATE webhook.webhook_deliveries d
 SET status = 'pending', token = d.token + 1, lease_expires_at = NULL,
-    sweep_at = now() + CAST(:after_ms AS integer) * interval '1 ms'
+    sweep_at = coalesce(now() + CAST(:after_ms AS integer) * interval '1 ms', 'infinity')
 FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (id uuid, token integer)
 WHERE d.id = ANY (CAST(:ids AS uuid[])) AND d.id = r.id AND d.token = r.token
 """)
@@ -49,8 +54,16 @@ WHERE d.id = ANY (CAST(:ids AS uuid[])) AND d.id = r.id AND d.token = r.token
 """)
 
 
-def set_aside(claims: list[Claim]) -> list[Claim]:
-    """Those that are to be sent. The others are ended, or wait for their webhook to be resumed.
+@dataclass(frozen=True)
+class Aside:
+    """The claims that are to be sent, and the heads of lines that were waiting for one that ended."""
+
+    sendable: list[Claim]
+    woken: list[Woken]
+
+
+def set_aside(claims: list[Claim]) -> Aside:
+    """End those that are not to be sent, or hold them until their webhook is resumed.
 
     Raises sqlalchemy.exc.DBAPIError.
     """
@@ -59,25 +72,47 @@ def set_aside(claims: list[Claim]) -> list[Claim]:
         for one in claims
         if one.webhook.status == "active" and not one.webhook.deleted and one.event.data is not None
     ]
-    if len(sendable) < len(claims):
-        deleted = [one for one in claims if one.webhook.deleted]
-        rest = [one for one in claims if not one.webhook.deleted]
-        _end(deleted, DELETED)
-        _end([one for one in rest if one.event.data is None], EXPUNGED)
-        _hold([one for one in rest if one.event.data is not None and one.webhook.status != "active"])
-    return sendable
+    if len(sendable) == len(claims):
+        return Aside(sendable, [])
+    rest = [one for one in claims if not one.webhook.deleted]
+    _end([one for one in claims if one.webhook.deleted], DELETED)
+    woken = _end([one for one in rest if one.event.data is None], EXPUNGED)
+    _hold([one for one in rest if one.event.data is not None and one.webhook.status != "active"])
+    return Aside(sendable, woken)
 
 
-def release(claims: list[Claim], after: timedelta) -> None:
-    """Give claims back as they were, to be looked at again `after` from now: dispatch finds them."""
-    with transaction() as connection:
-        connection.execute(RELEASE, {**_tokens(claims), "after_ms": int(after.total_seconds() * 1000)})
+def release(claims: list[Claim], after: timedelta) -> list[Follow]:
+    """Give claims back as they were; dispatch finds them `after` from now, unless a message does before.
 
-
-def _end(claims: list[Claim], why: Failure) -> None:
+    Raises sqlalchemy.exc.DBAPIError.
+    """
     if claims:
-        logger.info("abandoned", count=len(claims), error=why.code)
-        again(lambda: _write(ABANDON, {**_tokens(claims), "code": why.code, "message": why.message}))
+        again(lambda: _write(RELEASE, {**_tokens(claims), "after_ms": int(after.total_seconds() * 1000)}))
+    return [Follow(claim.id, claim.token + 1, claim.webhook.project_id) for claim in claims]
+
+
+def line_up(claims: list[Claim]) -> None:
+    """Put claims of strict webhooks back in line: the delivery before them is not done with."""
+
+    def write() -> None:
+        with transaction() as connection:
+            ordering.lock(connection, {claim.webhook.id for claim in claims})
+            connection.execute(RELEASE, {**_tokens(claims), "after_ms": None})
+
+    if claims:
+        again(write)
+
+
+def _end(claims: list[Claim], why: Failure) -> list[Woken]:
+    def write() -> list[Woken]:
+        with transaction() as connection:
+            connection.execute(ABANDON, {**_tokens(claims), "code": why.code, "message": why.message})
+            return ordering.wake(connection, {claim.webhook.id for claim in claims if claim.webhook.strict})
+
+    if not claims:
+        return []
+    logger.info("abandoned", count=len(claims), error=why.code)
+    return again(write)
 
 
 def _hold(claims: list[Claim]) -> None:

@@ -1,11 +1,13 @@
 """Entry point of the dispatch function."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from functions.adapters import queues
+from functions.adapters import outbox, queues
+from functions.adapters.outbox import Follow
 from functions.adapters.queues import Message
-from functions.dispatch.sweeps import Due, due_dead_letters, due_deliveries, due_jobs
+from functions.dispatch.disabling import disable_failing
+from functions.dispatch.sweeps import Due, due_dead_letters, due_deliveries, due_jobs, due_lines
 from functions.domain import messages
 from functions.settings import settings
 from functions.telemetry import logger
@@ -13,17 +15,23 @@ from functions.telemetry import logger
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+DISABLED_AT_ONCE = 100  # webhooks a transaction: rare, unless a whole network is gone
 BATCH = 1000  # rows a statement: ten messages, one call to SQS
 LAST_BATCH_MS = 5_000  # a batch takes well under a second; what is left waits for the next minute
 
 
 @logger.inject_lambda_context
 def handler(_event: dict[str, Any], context: "LambdaContext") -> dict[str, int]:
-    """Send what is due until nothing is, or the time is up. Answers how many of each were sent."""
+    """Send what is due until nothing is, or the time is up. Answers how many of each were sent.
+
+    Webhooks whose endpoints have failed for days are disabled; `disabled` is how many.
+    """
     counts = {
         "deliveries": _drain(due_deliveries, _send_deliveries, context),
+        "lines": _drain(due_lines, _send_deliveries, context),
         "dead_letters": _drain(due_dead_letters, _send_dead_letters, context),
         "jobs": _drain(due_jobs, _send_jobs, context),
+        "disabled": _disable(context),
     }
     logger.info("dispatched", counts=counts)
     return counts
@@ -47,27 +55,25 @@ def _drain(
 
 def _send_deliveries(due: list[Due]) -> None:
     """First attempts to the delivery queue, later ones to the retry queue."""
-    queues.send(settings().delivery_queue_url, _packed(d for d in due if d.attempts == 0))
-    queues.send(settings().retry_queue_url, _packed(d for d in due if d.attempts > 0))
-
-
-def _packed(due: Iterator[Due]) -> Iterator[Message]:
-    by_project: dict[str, list[tuple[str, int]]] = {}
-    for delivery in due:
-        by_project.setdefault(delivery.project_id, []).append((delivery.id, delivery.token))
-    for project_id, deliveries in by_project.items():
-        for body in messages.pack(deliveries):
-            yield Message(body, project_id)
+    outbox.send(settings().delivery_queue_url, (one for one in due if not one.again))
+    outbox.send(settings().retry_queue_url, (one for one in due if one.again))
 
 
 def _send_dead_letters(due: list[Due]) -> None:
-    queues.send(
-        settings().retry_queue_url,
-        (Message(messages.dead(messages.DeadLetter(d.id, d.token)), d.project_id) for d in due),
-        once=True,  # a second copy would be taken for the first one redriven
-    )
+    outbox.send_dead(settings().retry_queue_url, due)
 
 
 def _send_jobs(due: list[Due]) -> None:
     bodies = ((messages.job(messages.Job(d.id, d.token)), d.project_id) for d in due)
     queues.send(settings().jobs_queue_url, (Message(body, project_id) for body, project_id in bodies))
+
+
+def _disable(context: "LambdaContext") -> int:
+    total = 0
+    while context.get_remaining_time_in_millis() > LAST_BATCH_MS:
+        webhooks, notices = disable_failing(DISABLED_AT_ONCE)
+        outbox.send(settings().delivery_queue_url, (Follow(*notice) for notice in notices))
+        total += webhooks
+        if webhooks < DISABLED_AT_ONCE:
+            break
+    return total

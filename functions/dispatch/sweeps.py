@@ -7,21 +7,23 @@ from typing import Any
 from sqlalchemy import Connection, TextClause, text
 
 from functions.adapters.database import transaction
+from functions.adapters.outbox import Follow
+from functions.domain import ordering
 
 DISPATCH_LOCK = 7_306_871_995  # one dispatcher at a time; another that starts meanwhile just ends
 
 
 @dataclass(frozen=True)
-class Due:
-    id: str
-    token: int
-    project_id: str
-    attempts: int
+class Due(Follow):
+    """`again`: it was tried before or held back, and goes to the retry queue."""
+
+    again: bool = False
 
 
 # Due retries, rows whose message was never sent, and leases that ran out (their row goes back to pending; its
 # token stays, so that a claimer which is merely late may still record). `sweep_at` moves on by the age of what is
-# waited for, within bounds: a row whose message waits in a long queue is not sent again every 90 s.
+# waited for, within bounds: a row whose message waits in a long queue is not sent again every 90 s. A retry is
+# looked at up to a minute before it is due, and its message sent with a delay: it goes to the second.
 #
 # Two statements, the second by keys that it is told (docs/decisions/locks-and-partitions.md).
 DUE = text("""
@@ -33,12 +35,14 @@ DELIVERIES = text("""
 WITH sent AS (
   UPDATE webhook.webhook_deliveries d
   SET status = 'pending', lease_expires_at = NULL,
-      sweep_at = now() + least(greatest(now() - greatest(d.scheduled_at, d.created_at), interval '90 s'),
-        interval '15 min')
+      sweep_at = greatest(d.scheduled_at, now())
+        + least(greatest(now() - greatest(d.scheduled_at, d.created_at), interval '90 s'), interval '15 min')
   WHERE d.id = ANY (CAST(:ids AS uuid[]))
-  RETURNING d.id, d.token, d.project_id, d.attempts
+  RETURNING d.id, d.token, d.project_id,
+    CAST(least(greatest(ceil(extract(epoch FROM d.scheduled_at - now())), 0), 900) AS integer) AS delay_seconds,
+    d.attempts > 0 OR d.scheduled_at > d.created_at + interval '1 s' AS again
 )
-SELECT coalesce(json_agg(json_build_array(id, token, project_id, attempts)), '[]')::text FROM sent
+SELECT coalesce(json_agg(json_build_array(id, token, project_id, delay_seconds, again)), '[]')::text FROM sent
 """)
 
 # A dead letter whose message was never seen on the queue gets another, with a new token: were the first only
@@ -52,7 +56,7 @@ WITH due AS MATERIALIZED (
   FROM due WHERE l.id = due.id
   RETURNING l.id, l.token, l.project_id
 )
-SELECT coalesce(json_agg(json_build_array(id, token, project_id, 0)), '[]')::text FROM sent
+SELECT coalesce(json_agg(json_build_array(id, token, project_id)), '[]')::text FROM sent
 """)
 
 # A job's token stays, as a delivery's does: the message that was only late is as good as the new one. How long it
@@ -66,7 +70,7 @@ WITH due AS MATERIALIZED (
   FROM due WHERE j.id = due.id
   RETURNING j.id, j.token, j.project_id
 )
-SELECT coalesce(json_agg(json_build_array(id, token, project_id, 0)), '[]')::text FROM sent
+SELECT coalesce(json_agg(json_build_array(id, token, project_id)), '[]')::text FROM sent
 """)
 
 
@@ -77,6 +81,15 @@ def due_deliveries(most: int) -> list[Due] | None:
             return None
         ids = [str(id) for id in connection.execute(DUE, {"most": most}).scalars()]
         return _taken(connection, DELIVERIES, {"ids": ids}) if ids else []
+
+
+def due_lines(most: int) -> list[Due] | None:
+    """Take the heads of up to `most` lines of strict webhooks that nobody woke (domain/ordering.py)."""
+    with transaction() as connection:
+        if not _alone(connection):
+            return None
+        woken = ordering.wake(connection, ordering.stranded(connection, most))
+        return [Due(id, token, project_id, again=attempts > 0) for id, token, project_id, attempts in woken]
 
 
 def due_dead_letters(most: int) -> list[Due] | None:

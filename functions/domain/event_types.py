@@ -21,7 +21,9 @@ def is_pattern(text: str) -> bool:
 def patterns_matching(event_type: str) -> list[str]:
     """Every pattern that matches this name: `a.b.c` → `*`, `a.b.c`, `a.*`, `a.b.*`.
 
-    Matching is then one equality look-up in an index, however many subscriptions there are.
+    Matching is then one equality look-up in an index, however many subscriptions there are. `*` stands for all
+    that the caller sends: what Hookline tells of itself is for those who name it.
     """
     parts = event_type.split(".")
-    return ["*", event_type, *(".".join(parts[:n]) + ".*" for n in range(1, len(parts)))]
+    everything = [] if event_type.startswith(RESERVED) else ["*"]
+    return [*everything, event_type, *(".".join(parts[:n]) + ".*" for n in range(1, len(parts)))]

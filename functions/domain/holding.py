@@ -9,7 +9,8 @@ import json
 
 from sqlalchemy import Connection, text
 
-from functions.domain.jobs import BATCH, OUTBOX_SECONDS, Batch, Job
+from functions.domain.jobs import BATCH, Batch, Job
+from functions.domain.outbox import OUTBOX_SECONDS
 
 # Of a webhook that was paused again nothing; of a deleted one all, for the delivery function to end it.
 HELD = text("""

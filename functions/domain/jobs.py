@@ -11,7 +11,7 @@ from typing import Any, Literal
 BATCH = 500  # rows changed in a transaction: locks are held for tens of milliseconds
 MAX_ATTEMPTS = 32_767  # of a delivery, over all its reopenings: the columns are smallint
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # of UUIDv7 keys too
-OUTBOX_SECONDS = 90  # how long a message that was sent is given before dispatch sends another
+
 
 Kind = Literal["retry", "recover", "replay_missing", "redrive", "discard", "release", "expunge"]
 Status = Literal["queued", "running", "completed", "failed", "cancelled"]

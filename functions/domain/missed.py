@@ -1,6 +1,7 @@
 """What a webhook would get by its subscriptions now and never got (P5): counting it, and making the deliveries.
 
-Events are walked in key order. Those that were made to test one webhook are nobody else's.
+Events are walked in key order. Those that were made to test one webhook are nobody else's, and operational events
+are matched as they are when they happen (domain/operational.py).
 """
 
 import json
@@ -10,9 +11,10 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, TextClause, text
 
-from functions.domain.event_types import TEST
+from functions.domain.event_types import RESERVED, TEST
 from functions.domain.ids import KEY_AGE, KEY_SKEW, uuid7_floor
-from functions.domain.jobs import BATCH, OUTBOX_SECONDS, Batch, BusyError, Job, window
+from functions.domain.jobs import BATCH, Batch, BusyError, Job, window
+from functions.domain.outbox import OUTBOX_SECONDS
 from functions.domain.reopening import TRANSACTION
 
 LOOK_AT = 10_000  # events a batch; of 256 KiB each they are not read unless a filter asks
@@ -37,6 +39,7 @@ IN_WINDOW = """
   AND e.expunged_at IS NULL AND e.type <> :test
   AND (CAST(:application_id AS uuid) IS NULL OR e.application_id = CAST(:application_id AS uuid))
   AND (CAST(:environment AS text) IS NULL OR e.environment = CAST(:environment AS text))
+  AND (NOT starts_with(e.type, :reserved) OR e.data ->> 'webhook_id' IS DISTINCT FROM CAST(:webhook_id AS text))
 """
 BY_PROJECT = """
   SELECT e.id, e.type, CASE WHEN CAST(:filtered AS boolean) THEN e.data END AS data FROM webhook.webhook_events e
@@ -59,7 +62,7 @@ WITH s AS MATERIALIZED (
 )"""
 SUBSCRIBED = """
   EXISTS (SELECT FROM s
-    WHERE (s.event_type = '*' OR s.event_type = e.type
+    WHERE (s.event_type = '*' AND NOT starts_with(e.type, :reserved) OR s.event_type = e.type
         OR right(s.event_type, 2) = '.*' AND starts_with(e.type, left(s.event_type, -1)))
       AND (s.filter_path IS NULL OR e.data @@ s.filter_path) OFFSET 0)
 """
@@ -185,4 +188,5 @@ def _parameters(wanted: Wanted, webhook: RowMapping, exact: list[str] | None) ->
         "most": BATCH,
         "outbox": OUTBOX_SECONDS,
         "test": TEST,
+        "reserved": RESERVED,
     }

@@ -12,7 +12,8 @@ from sqlalchemy import ColumnElement, Connection, Integer, TextClause, cast, fun
 
 from functions.domain.event_types import TEST
 from functions.domain.ids import uuid7_floor
-from functions.domain.jobs import BATCH, MAX_ATTEMPTS, OUTBOX_SECONDS, Batch, Job, window
+from functions.domain.jobs import BATCH, MAX_ATTEMPTS, Batch, Job, window
+from functions.domain.outbox import OUTBOX_SECONDS
 from functions.models import webhook_deliveries as d
 from functions.models import webhook_dlq, webhook_events, webhooks
 

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from functions.adapters.database import sqlstate, transaction
-from functions.domain.jobs import OUTBOX_SECONDS, Batch, BusyError, Job, Status
+from functions.domain.jobs import Batch, BusyError, Job, Status
+from functions.domain.outbox import OUTBOX_SECONDS
 from functions.jobs.kinds import KINDS
 
 QUERY_CANCELED = "57014"  # by the role's statement_timeout: the statement's own fault, not the server's

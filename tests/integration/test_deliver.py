@@ -7,7 +7,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from functions.deliver import handler as deliver
-from functions.deliver.claims import Claim, claim
+from functions.deliver.claims import Claim, Lane, claim
 from functions.deliver.outbound import PER_HOST
 from functions.deliver.unsent import set_aside
 from functions.dispatch import handler as dispatch
@@ -39,7 +39,7 @@ def run(service: Service, queue: str = "delivery", **context: int) -> dict:
 def make_due(service: Service) -> None:
     """As if the time had passed: retries, lost messages and leases are due now."""
     service.sql.run(
-        "UPDATE webhook.webhook_deliveries SET sweep_at = now(),"
+        "UPDATE webhook.webhook_deliveries SET sweep_at = now(), scheduled_at = least(scheduled_at, now()),"
         " lease_expires_at = CASE WHEN lease_expires_at IS NOT NULL THEN now() END WHERE sweep_at IS NOT NULL"
     )
 
@@ -127,7 +127,8 @@ def test_a_message_that_was_never_sent_is_sent_by_dispatch(service: Service, rec
     service.webhook(url=receiver.url)
     service.event()
     service.messages()
-    assert dispatch.handler({}, Context()) == {"deliveries": 0, "dead_letters": 0, "jobs": 0}
+    counts = {"deliveries": 0, "lines": 0, "dead_letters": 0, "jobs": 0, "disabled": 0}
+    assert dispatch.handler({}, Context()) == counts
     make_due(service)
     assert dispatch.handler({}, Context())["deliveries"] == 1
     run(service)
@@ -139,9 +140,9 @@ def test_a_claim_whose_function_died_is_found_when_its_lease_ends(service: Servi
     service.event()
     (record,) = service.messages()
     (pair,) = json.loads(record["body"])["deliveries"]
-    (taken,) = claim(dict([pair]), 60_000)
+    (taken,) = claim(dict([pair]), 60_000, Lane.FRESH, {}).claims
     assert deliveries(service)[0]["status"] == "delivering"
-    assert claim(dict([pair]), 60_000) == []
+    assert claim(dict([pair]), 60_000, Lane.FRESH, {}).claims == []
     service.sql.run("UPDATE webhook.webhook_deliveries SET sweep_at = now() WHERE sweep_at IS NOT NULL")
     assert dispatch.handler({}, Context())["deliveries"] == 0, "a lease that still runs is left alone"
     make_due(service)
@@ -272,9 +273,9 @@ def test_an_answer_the_database_will_not_take_keeps_nothing_else_back(
     service: Service, receiver: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever an endpoint may find to send: its own delivery is recorded without it, the others in full."""
-    from functions.deliver import records
+    from functions.deliver import evidence
 
-    monkeypatch.setattr(records, "_text", str)
+    monkeypatch.setattr(evidence, "_text", str)
     with endpoint() as evil:
         evil.body = b"\x00"
         service.webhook(url=receiver.url)
@@ -286,21 +287,22 @@ def test_an_answer_the_database_will_not_take_keeps_nothing_else_back(
         assert sorted(bodies, key=str) == [None, "ok"]
 
 
-def test_recording_twice_changes_nothing(service: Service, receiver: Endpoint) -> None:
+def test_recording_twice_changes_nothing(
+    service: Service, receiver: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A commit whose answer was lost is tried again."""
-    from functions.deliver import records
+    from functions.deliver import invocation, records
 
     service.webhook(url=receiver.url)
     service.event()
-    written: list[list[dict]] = []
-    original = records._write
-    records._write = lambda rows: (written.append(rows), original(rows))[1]  # type: ignore[assignment]
-    try:
-        run(service)
-    finally:
-        records._write = original
-    again = records.record(written[0])
-    assert again.stale == 1
+    written: list[list[records.Result]] = []
+    original = records.record
+    monkeypatch.setattr(
+        invocation, "record", lambda results, ended: (written.append(results), original(results))[1]
+    )
+    run(service)
+    (delivery,) = deliveries(service)
+    assert records.record(written[0]).stale == {delivery["id"]}
     (delivery,) = deliveries(service)
     assert delivery["attempts"] == 1
     assert len(attempts(service, delivery)) == 1
@@ -698,4 +700,4 @@ def test_a_webhook_that_is_being_paused_waits_for_what_is_being_held(service: Se
 
 def claimed(service: Service) -> list[Claim]:
     (record,) = service.messages()
-    return claim(dict(json.loads(record["body"])["deliveries"]), 60_000)
+    return claim(dict(json.loads(record["body"])["deliveries"]), 60_000, Lane.FRESH, {}).claims

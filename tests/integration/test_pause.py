@@ -10,7 +10,7 @@ import pytest
 from functions.adapters.database import transaction
 from functions.deliver import handler as deliver
 from functions.deliver import unsent
-from functions.deliver.claims import claim
+from functions.deliver.claims import Lane, claim
 from functions.domain import holding
 from functions.domain.jobs import BATCH
 from functions.jobs import handler as jobs
@@ -238,7 +238,7 @@ def held_one(service: Service) -> str:
 def claimed(service: Service) -> list[Any]:
     """A delivery that is claimed and about to be held, because its webhook was paused when it was read."""
     (pair,) = sent(service, "delivery").items()
-    return claim(dict([pair]), 60_000)
+    return claim(dict([pair]), 60_000, Lane.FRESH, {}).claims
 
 
 def waits_for_a_lock(service: Service) -> bool:

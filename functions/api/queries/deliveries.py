@@ -11,6 +11,7 @@ from functions.api import paging, walk
 from functions.api.caller import Caller
 from functions.api.queries import reach
 from functions.api.queries.as_json import error, json_object, rfc3339
+from functions.api.queries.waiting import waiting_for
 from functions.api.walk import Index, Walk
 from functions.domain.ids import KEY_SKEW, floor_of, parse_uuid, uuid7_floor
 from functions.models import webhook_deliveries, webhook_delivery_attempts, webhook_event_ids, webhooks
@@ -185,6 +186,7 @@ def _shown(rows: FromClause) -> ColumnElement[Any]:
             "attempts": c.attempts,
             "max_attempts": c.max_attempts,
             "scheduled_at": rfc3339(c.scheduled_at),
+            "waiting_for": waiting_for(rows),
             "last_attempt_at": rfc3339(c.last_attempt_at),
             "last_response_status": c.last_response_status,
             "last_error": error(c.last_error_code, c.last_error_message),

@@ -10,7 +10,8 @@ from functions.api import paging
 from functions.api.caller import Caller
 from functions.api.queries import reach
 from functions.api.queries.as_json import json_object, rfc3339
-from functions.domain.jobs import OUTBOX_SECONDS, Kind
+from functions.domain.jobs import Kind
+from functions.domain.outbox import OUTBOX_SECONDS
 from functions.errors import Conflict
 from functions.models import jobs
 

@@ -8,11 +8,11 @@ from sqlalchemy import Connection, RowMapping, func, select, text, update
 from functions.api.caller import Caller
 from functions.api.queries.reach import within
 from functions.domain.event_types import TEST
-from functions.domain.jobs import OUTBOX_SECONDS
-from functions.models import webhook_health, webhooks
+from functions.domain.outbox import OUTBOX_SECONDS
+from functions.models import webhooks
 
 w = webhooks.c
-STANDING = (w.id, w.application_id, w.status, w.status_reason, w.version)
+STANDING = (w.id, w.application_id, w.status, w.status_reason, w.ordering, w.version)
 # Nobody else gets the event, so it is matched with nothing. Its delivery is of the type `hookline.test` whatever
 # the endpoint is told: by it deliveries of tests are told apart, and leave no dead letter.
 SEND_TEST = text("""
@@ -62,12 +62,6 @@ def set_status(connection: Connection, caller: Caller, id: str, status: str, rea
             version=w.version + 1,
         )
     )
-
-
-def forget_failures(connection: Connection, id: str) -> None:
-    """So that one failed attempt does not disable again what was just resumed."""
-    of = webhook_health.c.webhook_id == id
-    connection.execute(update(webhook_health).where(of).values(failure_count=0))
 
 
 def send_test(connection: Connection, caller: Caller, id: str, *, type: str, body: str) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, RowMapping, TextClause, select, text
 
 from functions.api.caller import Caller
 from functions.api.queries.reach import within
-from functions.domain.event_types import TEST, patterns_matching
-from functions.domain.jobs import OUTBOX_SECONDS
+from functions.domain.event_types import RESERVED, TEST, patterns_matching
+from functions.domain.outbox import OUTBOX_SECONDS
 from functions.models import webhook_events, webhooks
 
 MOST_WEBHOOKS = 10_000  # their answer is 1 MB; Lambda takes 6
@@ -38,7 +38,8 @@ WANTING = """
       AND (w.application_id IS NULL OR w.application_id = e.application_id)
       AND (w.environment IS NULL OR w.environment = e.environment)
       AND (CAST(:application_id AS uuid) IS NULL OR w.application_id = CAST(:application_id AS uuid)) LIMIT 1) w
-  WHERE s.filter_path IS NULL OR e.data @@ s.filter_path
+  WHERE (s.filter_path IS NULL OR e.data @@ s.filter_path)
+    AND (NOT starts_with(:type, :reserved) OR e.data ->> 'webhook_id' IS DISTINCT FROM CAST(w.id AS text))
 """
 EVENT = """event AS MATERIALIZED (
   SELECT data, application_id, environment FROM webhook.webhook_events WHERE id = CAST(:id AS uuid)
@@ -86,6 +87,7 @@ def to_all(connection: Connection, caller: Caller, event: RowMapping) -> Replaye
     """A delivery for every webhook that wants the event now; of more than MOST_WEBHOOKS one more than those."""
     wanted = {
         "patterns": json.dumps(patterns_matching(event["type"])),
+        "reserved": RESERVED,
         "application_id": caller.application_id or None,
     }
     return _made(connection, caller, TO_ALL, event, wanted)

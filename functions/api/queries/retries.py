@@ -7,6 +7,7 @@ from sqlalchemy import Connection, select, text
 
 from functions.api.caller import Caller
 from functions.api.queries.reach import within
+from functions.domain.reopening import INFINITY
 from functions.models import webhook_deliveries, webhook_events, webhooks
 
 d = webhook_deliveries.c
@@ -27,6 +28,7 @@ def lock(connection: Connection, caller: Caller, id: str) -> Mapping[str, Any] |
     asked = (
         select(
             *(d.status, d.attempts, d.event_id, d.application_id),
+            (d.sweep_at == INFINITY).label("held"),
             webhooks.c.status.label("webhook_status"),
             webhooks.c.max_attempts.label("budget"),
             webhooks.c.deleted_at.is_not(None).label("webhook_deleted"),

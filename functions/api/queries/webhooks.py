@@ -26,6 +26,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 
 from functions.api import paging
 from functions.api.caller import Caller
+from functions.api.queries import webhook_standing
 from functions.api.queries.reach import within
 from functions.domain import retry
 from functions.domain.event_types import patterns_matching
@@ -60,9 +61,7 @@ WEBHOOK = (
     w.rate_limit_per_seconds,
     w.ordering,
     w.signing_algorithm,
-    webhook_health.c.failure_count,
-    webhook_health.c.last_success_at,
-    webhook_health.c.last_failure_at,
+    *webhook_standing.STANDING,
     w.created_at,
     w.updated_at,
     w.created_by,
@@ -150,7 +149,7 @@ def add_webhook(connection: Connection, values: dict[str, Any], subscribed: Subs
 
 
 def webhook(connection: Connection, caller: Caller, id: str) -> dict[str, Any] | None:
-    """The webhook as the API shows it, with its subscriptions, and its `version`."""
+    """The webhook as the API shows it, with its subscriptions but without its line, and its `version`."""
     found = connection.execute(_webhooks(caller).where(w.id == id)).mappings().one_or_none()
     if found is None:
         return None
@@ -239,13 +238,18 @@ def _with_subscriptions(connection: Connection, rows: Sequence[RowMapping]) -> l
 def _shown(row: RowMapping) -> dict[str, Any]:
     """Columns as the API has them: nothing secret, objects where several columns are one thing."""
     shown = {name: value for name, value in row.items() if name not in NOT_SHOWN}
+    shown |= webhook_standing.shown(row)
     requests, seconds = row["rate_limit_requests"], row["rate_limit_per_seconds"]
     return shown | {
         "headers": {name: HIDDEN if value is None else value for name, value in row["headers"].items()},
         "auth": {"type": row["auth_type"]},
         "rate_limit": requests and {"requests": requests, "per_seconds": seconds},
         "retry_strategy": retry.filled(row["retry_strategy"]),
+        "line": None,
     }
 
 
-NOT_SHOWN = {"version", "auth_type", "rate_limit_requests", "rate_limit_per_seconds"}
+NOT_SHOWN = {  # as they are
+    *("version", "auth_type", "rate_limit_requests", "rate_limit_per_seconds"),
+    *("circuit", "circuit_changed_at", "retry_at"),
+}

@@ -31,10 +31,16 @@ def test_every_pattern_that_matches_is_listed() -> None:
     assert sorted(patterns_matching("a")) == ["*", "a"]
 
 
+def test_a_star_does_not_match_what_hookline_tells_of_itself() -> None:
+    name = "hookline.webhook.slow"
+    assert sorted(patterns_matching(name)) == ["hookline.*", "hookline.webhook.*", "hookline.webhook.slow"]
+    assert "*" in patterns_matching("hookline")
+
+
 def matches(pattern: str, name: str) -> bool:
     """The rule as a regular expression, to hold the expansion against."""
     if pattern == "*":
-        return True
+        return not name.startswith("hookline.")
     if pattern.endswith(".*"):
         return re.fullmatch(re.escape(pattern[:-1]) + ".+", name) is not None
     return pattern == name
