@@ -12,9 +12,13 @@ SOURCES := $(shell find app.py infrastructure functions migrations -name '*.py' 
 JOB ?= partitions
 NODE_TOOLS := tests/contract/running/node_modules/.installed
 SECONDS ?= 900
+EVENTS ?= 100000
+SEED ?= 1
+# Not ?=: some environments have a NAME of their own.
+NAME = delivery
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools synth run test contract lint format typecheck check lock openapi cdk maintain bench \
+.PHONY: help install tools synth run test contract faults lint format typecheck check lock openapi cdk maintain bench \
 	clean-local
 
 help: ## what there is
@@ -48,6 +52,9 @@ test: $(TEMPLATE) $(NODE_TOOLS) ## every test
 contract: $(TEMPLATE) ## try the API's contract for long: make contract SECONDS=900
 	@HOOKLINE_FUZZ_SECONDS=$(SECONDS) $(PY) -m pytest tests/contract/running/test_fuzzing.py -rP $(ARGS)
 
+faults: $(TEMPLATE) ## break everything while events flow, for long: make faults EVENTS=100000 SEED=1
+	@HOOKLINE_FAULTS_EVENTS=$(EVENTS) HOOKLINE_FAULTS_SEED=$(SEED) $(PY) -m pytest tests/faults -rP $(ARGS)
+
 lint: $(INSTALLED) ## ruff
 	@$(PY) -m ruff format --check --quiet . || { echo "run make format"; exit 1; }
 	@$(PY) -m ruff check --quiet .
@@ -77,8 +84,8 @@ cdk: $(INSTALLED) ## the CDK's command line, pinned: make cdk ARGS="deploy -c st
 maintain: $(INSTALLED) ## run a maintenance job on the running local service: make maintain JOB=partitions
 	@$(PY) -m local.invoke maintain '{"job": "$(JOB)"}'
 
-bench: $(TEMPLATE) ## measure the service on this machine
-	@$(PY) -m bench.delivery $(ARGS)
+bench: $(TEMPLATE) ## measure the service on this machine: make bench NAME=neighbours ARGS="--repeat 3"
+	@$(PY) -m bench.$(NAME) $(ARGS)
 
 clean-local: ## forget the local service's data
 	@rm -rf .local

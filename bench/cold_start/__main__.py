@@ -8,13 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from bench.cold_start import imports, invocations
 from bench.cold_start.functions import Function, functions
 from bench.cold_start.imports import ROOT, Import
 from bench.cold_start.invocations import Invocation, InvocationError
+from bench.figures import terminal
 from bench.machine import machine
 from bench.service import service
 from local.demo.stack import StackError
@@ -28,7 +28,7 @@ Invocations = dict[str, Invocation | None]
 def main() -> int:
     """Returns 0, or 1 if something could not be measured."""
     arguments = _arguments()
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = terminal()
     about = machine()
     console.print(str(about), soft_wrap=True, highlight=False)
     try:

@@ -2,20 +2,17 @@
 
 import asyncio
 import statistics
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
+from bench import receipts
+from bench.cpu import SETTLE_SECONDS, Meter, metered
 from bench.delivery import evidence
-from bench.delivery.cpu import Meter, all_processes
-from bench.delivery.evidence import Arrival, Record
-from bench.delivery.load import Load
-from bench.delivery.scene import Scene
-
-SAMPLE_SECONDS = 2.0
-SETTLE_SECONDS = 0.5  # for the last receipts to be recorded: that is part of what a delivery costs
-CLOCK_SKEW = timedelta(seconds=5)  # the database's clock may not be this machine's
+from bench.delivery.evidence import Record
+from bench.figures import Latency
+from bench.load import Load
+from bench.scene import Scene
 
 
 @dataclass(frozen=True)
@@ -25,22 +22,6 @@ class Scenario:
     name: str
     send: Callable[[], Load]
     warm_up: Callable[[], Load]
-
-
-@dataclass(frozen=True)
-class Latency:
-    """In ms."""
-
-    p50: float
-    p95: float
-
-    @classmethod
-    def of(cls, values_ns: list[int]) -> "Latency":
-        """Not-a-number when there are too few to say."""
-        if len(values_ns) < 2:
-            return cls(float("nan"), float("nan"))
-        cuts = statistics.quantiles(values_ns, n=100, method="inclusive")
-        return cls(cuts[49] / 1e6, cuts[94] / 1e6)
 
 
 @dataclass(frozen=True)
@@ -68,60 +49,35 @@ async def measure(scene: Scene, scenario: Scenario, *, patience_seconds: float) 
     """
     await scene.reset_receiver()
     warm_up = await asyncio.to_thread(scenario.warm_up)
-    await evidence.await_receipts(scene, warm_up, before=0, patience_seconds=patience_seconds)
+    await _received(scene, warm_up, 0, patience_seconds)
     await asyncio.sleep(SETTLE_SECONDS)
-    before, since = await evidence.total(scene, "accepted"), datetime.now(UTC) - CLOCK_SKEW
-    async with _metered(scene) as meter:
+    before, since = await scene.receiver.accepted(), datetime.now(UTC) - receipts.CLOCK_SKEW
+    async with metered(scene) as meter:
         load = await asyncio.to_thread(scenario.send)
-        await evidence.await_receipts(scene, load, before=before, patience_seconds=patience_seconds)
-        await asyncio.sleep(SETTLE_SECONDS)
+        await _received(scene, load, before, patience_seconds)
     return await _result(scene, scenario.name, load, meter, since)
 
 
-@asynccontextmanager
-async def _metered(scene: Scene) -> AsyncIterator[Meter]:
-    meter = Meter()
-    meter.start(all_processes(await scene.processes(), scene.receiver_pid))
-
-    async def sample() -> None:
-        processes = all_processes(await scene.processes(), scene.receiver_pid)
-        await asyncio.to_thread(meter.sample, processes)
-
-    async def keep_sampling() -> None:
-        while True:
-            await asyncio.sleep(SAMPLE_SECONDS)
-            await sample()
-
-    sampling = asyncio.create_task(keep_sampling())
-    try:
-        yield meter
-        await sample()
-    finally:
-        sampling.cancel()
+async def _received(scene: Scene, load: Load, before: int, patience_seconds: float) -> None:
+    expected = before + len(load.events) * scene.fanout
+    await receipts.await_receipts(scene.receiver.accepted, expected, patience_seconds=patience_seconds)
 
 
 async def _result(scene: Scene, name: str, load: Load, meter: Meter, since: datetime) -> Result:
-    arrivals = await evidence.arrivals(scene, load)
-    stats = (await scene.receiver.stats())["endpoints"]
+    arrived = await receipts.arrivals(scene, load)
+    stats = (await scene.receiver.stats())["endpoints"].values()
     deliveries = len(load.events) * scene.fanout
     return Result(
         name=name,
         events=len(load.events),
         deliveries=deliveries,
         ingest=Latency.of(load.answers_ns),
-        receipt=Latency.of([arrival.received.first_ns - arrival.due_ns for arrival in arrivals]),
-        deliveries_per_second=_per_second(load, arrivals),
+        receipt=Latency.of([arrival.latency_ns for arrival in arrived]),
+        deliveries_per_second=receipts.per_second(load.first_ns, arrived),
         cpu_us={group: seconds / deliveries * 1e6 for group, seconds in meter.seconds().items()},
-        verify_us=statistics.fmean(one["verify_us"] for one in stats.values() if one["requests"]),
-        duplicates=sum(max(arrival.received.accepted - 1, 0) for arrival in arrivals),
-        lost=deliveries - sum(arrival.received.accepted > 0 for arrival in arrivals),
-        bad_signatures=await evidence.total(scene, "bad_signatures"),
+        verify_us=statistics.fmean(one["verify_us"] for one in stats if one["requests"]),
+        duplicates=receipts.duplicates(arrived),
+        lost=receipts.lost(arrived, deliveries),
+        bad_signatures=sum(one["bad_signatures"] for one in stats),
         record=await evidence.record(scene, load, since),
     )
-
-
-def _per_second(load: Load, arrivals: list[Arrival]) -> float:
-    if not arrivals:
-        return 0.0
-    last_ns = max(arrival.received.first_ns for arrival in arrivals)
-    return len(arrivals) / (last_ns - load.first_ns) * 1e9

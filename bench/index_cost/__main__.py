@@ -7,15 +7,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pg8000.dbapi
 from rich.console import Console
 from rich.table import Column, Table
 
+from bench.database import connected
+from bench.figures import terminal
 from bench.index_cost.life import COUNT, INDEXES, Life
 from bench.machine import machine
 from local.postgres import Server
@@ -27,11 +26,11 @@ NOISE = 0.5  # µs: figures closer than this say nothing
 
 def main() -> None:
     arguments = _arguments()
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = terminal()
     console.print(str(machine()), soft_wrap=True, highlight=False)
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder) / "postgres") as server:
         _migrate(server.url())
-        with _connected(server) as connection:
+        with connected(server.url()) as connection:
             figures = _measure(connection, arguments, console)
     console.print(
         f"per delivery, medians of {arguments.repeat} runs of {arguments.batches * COUNT} deliveries on top of"
@@ -84,21 +83,6 @@ def _migrate(url: str) -> None:
         check=True,
         stdout=subprocess.DEVNULL,
     )
-
-
-@contextmanager
-def _connected(server: Server) -> Iterator[Any]:
-    connection = pg8000.dbapi.connect(
-        server.admin,
-        host="127.0.0.1",
-        port=server.port,
-        password=server.password(server.admin),
-        database="postgres",
-    )
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 def _arguments() -> argparse.Namespace:

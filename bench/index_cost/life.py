@@ -3,8 +3,9 @@
 import json
 import random
 import statistics
-from pathlib import Path
 from typing import Any
+
+from bench.database import cpu_us
 
 COUNT = 100
 WEBHOOKS, TYPES, PER_EVENT = 300, 20, 3
@@ -85,10 +86,10 @@ class Life:
 
     def _timed(self, pid: int, statement: str, *parameters: Any) -> tuple[Any, float]:
         """What the statement answers, and the server's CPU time for it with its commit, in µs."""
-        before = _cpu(pid)
+        before = cpu_us(pid)
         answer = self._one(statement, *parameters)
         self._connection.commit()
-        return answer, _cpu(pid) - before
+        return answer, cpu_us(pid) - before
 
     def _one(self, statement: str, *parameters: Any) -> Any:
         self._cursor.execute(statement, parameters)
@@ -100,7 +101,3 @@ class Life:
             self._cursor.execute(statement)
             self._connection.commit()
             self._connection.autocommit = False
-
-
-def _cpu(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1000

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from bench.figures import terminal
 from bench.lists.scene import Caller, Scene, scene
 from bench.machine import machine
 from bench.service import service
@@ -70,7 +70,7 @@ class Figures:
 
 def main() -> int:
     arguments = _arguments()
-    console = Console(width=None if sys.stdout.isatty() else 110)
+    console = terminal()
     console.print(str(machine()), soft_wrap=True, highlight=False)
     try:
         with service(arguments.stack) as stack_file:

@@ -4,15 +4,16 @@ import http.client
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import pg8000.native
 
+from bench.database import address
 from bench.lists import rows
 from local.demo.stack import StackError
 
@@ -64,7 +65,7 @@ def scene(stack_file: Path, *, own: int, others: int) -> Iterator[Scene]:
     bound = _key(admin, project, application)
     webhooks = [_webhook(api, n, application if n == WEBHOOKS // 2 else None) for n in range(WEBHOOKS)]
     strangers = [Caller(stack["api_url"], _project(admin, f"other {n}")[1]) for n in range(OTHERS)]
-    with _connected(stack["database_url"]) as sql:
+    with closing(pg8000.native.Connection(**address(stack["database_url"]))) as sql:
         event = rows.make(sql, webhooks, own)
         rows.make(sql, [_webhook(stranger, 0, None) for stranger in strangers], others)
         sql.run("VACUUM ANALYZE webhook.webhook_deliveries")  # as autovacuum would have, in months
@@ -88,19 +89,3 @@ def _key(admin: Caller, project: str, application: str | None) -> str:
 def _webhook(api: Caller, number: int, application: str | None) -> str:
     wanted = {"name": f"bench {number}", "url": "http://127.0.0.1:9/", "application_id": application}
     return str(api("POST", "/v1/webhooks", wanted)["id"])
-
-
-@contextmanager
-def _connected(url: str) -> Iterator[pg8000.native.Connection]:
-    parts = urlsplit(url)
-    connection = pg8000.native.Connection(
-        unquote(parts.username or ""),
-        host=parts.hostname or "",
-        port=parts.port or 5432,
-        password=unquote(parts.password or ""),
-        database=parts.path.lstrip("/"),
-    )
-    try:
-        yield connection
-    finally:
-        connection.close()

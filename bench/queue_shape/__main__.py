@@ -7,16 +7,15 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pg8000.dbapi
-from rich.console import Console
 from rich.table import Column, Table
 
+from bench.database import connected, cpu_us
+from bench.figures import terminal
 from bench.machine import machine
 from bench.queue_shape.shapes import SHAPES, Shape
 from local.postgres import Server
@@ -35,7 +34,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=200, help="batches of 100 deliveries a run (%(default)s)")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each shape, in turn (%(default)s)")
     arguments = parser.parse_args()
-    console = Console()
+    console = terminal()
     console.print(str(machine()))
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder) / "postgres") as server:
         runs = [[measure(server, shape, arguments.batches) for shape in SHAPES] for _ in range(arguments.repeat)]
@@ -59,16 +58,17 @@ def main() -> None:
 
 def measure(server: Server, shape: Shape, batches: int) -> tuple[float, ...]:
     """Per delivery: server CPU in µs of fan-out, claim and record; bytes of WAL; share of heap-only updates."""
-    with _connected(server) as cursor:
+    with connected(server.url()) as connection:
+        cursor = connection.cursor()
         project = _create(cursor, shape)
         pid, start = _one(cursor, "SELECT pg_backend_pid(), CAST(pg_current_wal_insert_lsn() AS text)")
         spent = dict.fromkeys(STEPS, 0.0)
         for _ in range(batches):
             for step, statement, parameters in _batch(cursor, shape, project):
-                before = _cpu(pid)
+                before = cpu_us(pid)
                 cursor.execute(statement, parameters)
                 cursor.connection.commit()
-                spent[step] += _cpu(pid) - before
+                spent[step] += cpu_us(pid) - before
         (wal,) = _one(cursor, "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), CAST(%s AS pg_lsn))", (start,))
         deliveries = batches * FAN_OUT
         return (*(spent[step] / deliveries for step in STEPS), float(wal) / deliveries, _heap_only(cursor))
@@ -127,29 +127,8 @@ def _one(cursor: Any, statement: str, parameters: tuple[Any, ...] = ()) -> Any:
     return cursor.fetchone()
 
 
-def _cpu(pid: int) -> float:
-    """CPU time of the server process in µs."""
-    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1000
-
-
 def _median(runs: list[tuple[float, ...]]) -> list[float]:
     return [statistics.median(values) for values in zip(*runs, strict=True)]
-
-
-@contextmanager
-def _connected(server: Server) -> Iterator[Any]:
-    connection = pg8000.dbapi.connect(
-        server.admin,
-        host="127.0.0.1",
-        port=server.port,
-        password=server.password(server.admin),
-        database="postgres",
-    )
-    cursor = connection.cursor()
-    try:
-        yield cursor
-    finally:
-        connection.close()
 
 
 if __name__ == "__main__":

@@ -101,9 +101,10 @@ def send(
             if not finished:
                 multi.select(POLL_SECONDS)
     finally:
-        for easy in running:
+        for easy, request in running.items():
             multi.remove_handle(easy)
-            easy.close()
+            if isinstance(request, _Transfer):  # an errand's handle is its owner's
+                easy.close()
 
 
 class _Transfer:
@@ -242,7 +243,7 @@ def _easy(transfer: _Transfer) -> Any:
     easy = _spare.pop() if _spare else _new_easy()
     request = transfer.request
     headers = [f"{name}: {value}" for name, value in request.headers.items()]
-    if _is_sendable(request.url, *headers):
+    if _is_sendable(request.url, headers):
         easy.setopt(pycurl.URL, request.url)
         easy.setopt(pycurl.HTTPHEADER, [*headers, "Expect:"])
     else:  # it ends at once, like any other transfer
@@ -261,9 +262,10 @@ def _easy(transfer: _Transfer) -> Any:
     return easy
 
 
-def _is_sendable(*parts: str) -> bool:
-    """Nothing that could end a line, and so begin a header or a request of its own. Tabs may be in values."""
-    return all(part.isascii() and part.replace("\t", " ").isprintable() for part in parts)
+def _is_sendable(url: str, headers: list[str]) -> bool:
+    """Nothing that could end a line, and so begin a header or a request of its own. Tabs may be in headers."""
+    said = "".join(headers).replace("\t", "") + url
+    return said.isascii() and said.isprintable() and " " not in url
 
 
 def _new_easy() -> Any:

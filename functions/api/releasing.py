@@ -9,7 +9,7 @@ from functions.adapters.queues import Message
 from functions.api import background
 from functions.api.caller import Caller
 from functions.api.queries import jobs
-from functions.domain import holding, messages
+from functions.domain import holding, messages, ordering
 from functions.domain.jobs import BATCH
 from functions.settings import settings
 
@@ -37,6 +37,11 @@ def release(connection: Connection, caller: Caller, webhook_id: str, application
         application_id=application_id,
     )
     return Released(due, id)
+
+
+def wake(connection: Connection, webhook_id: str) -> Released:
+    """Of a strict webhook only the head of its line: the others follow it, one after another."""
+    return Released([(id, token) for id, token, *_ in ordering.wake(connection, [webhook_id])])
 
 
 def send(project_id: str, released: Released) -> None:

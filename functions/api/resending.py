@@ -28,6 +28,8 @@ def check(delivery: Mapping[str, Any] | None) -> None:
         raise Conflict(f"its event's payload {gone}: there is nothing left to send")
     if delivery["status"] == "pending" and delivery["webhook_status"] != "active":
         raise Conflict(f"its webhook is {delivery['webhook_status']} and it waits for that: resume the webhook")
+    if delivery["status"] == "pending" and delivery["held"]:
+        raise Conflict("it waits in line behind an earlier delivery of its webhook: skip that one, or wait for it")
     if delivery["status"] == "failed" and delivery["attempts"] + delivery["budget"] > MAX_ATTEMPTS:
         raise Conflict("it was tried too often; replay its event instead")
 

@@ -2,8 +2,8 @@
 
 A delivery that ran out of attempts gets a message of its own, which is failed on purpose at every receive until
 the redrive policy moves it to the DLQ: only such messages can be redriven from the console. A message that comes
-with the right token but under another message id is that message redriven, and reopens its delivery. Where there is
-nothing left to try, the dead letter is given up instead, and says why (docs/dead-letters.md).
+with the right token but under another message id is that message redriven, and reopens its delivery. Where there
+is nothing left to try, the dead letter is given up instead, and says why (docs/dead-letters.md).
 """
 
 import json

@@ -17,7 +17,7 @@ from functions.deliver.outbound import Outbound
 from functions.deliver.records import Recorded, Result, record, results_of
 from functions.deliver.unsent import line_up, release, set_aside
 from functions.domain import messages, operational
-from functions.domain.egress import may_connect
+from functions.domain.egress import check_policy, may_connect
 from functions.domain.operational import Notice
 from functions.domain.ordering import Woken
 from functions.domain.outbox import OUTBOX_SECONDS
@@ -39,6 +39,7 @@ class Invocation:
     """What is under way between being woken and being done."""
 
     def __init__(self, lane: Lane, context: "LambdaContext") -> None:
+        check_policy()
         self._lane = lane
         self._context = context
         self._intake = Intake(lane, context)

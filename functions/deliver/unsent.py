@@ -19,38 +19,38 @@ from functions.telemetry import logger
 DELETED = Failure("webhook_deleted", "the webhook was deleted")
 EXPUNGED = Failure("payload_expunged", "the event's payload was expunged")
 
+# None of these joins the partitions to anything (docs/decisions/locks-and-partitions.md).
+#
 # Without a time: in line behind the head of a strict webhook.
 RELEASE = text("""
-UPDATE webhook.webhook_deliveries d
-SET status = 'pending', token = d.token + 1, lease_expires_at = NULL,
+UPDATE webhook.webhook_deliveries
+SET status = 'pending', token = token + 1, lease_expires_at = NULL,
     sweep_at = coalesce(now() + CAST(:after_ms AS integer) * interval '1 ms', 'infinity')
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (id uuid, token integer)
-WHERE d.id = ANY (CAST(:ids AS uuid[])) AND d.id = r.id AND d.token = r.token
+WHERE id = ANY (CAST(:ids AS uuid[])) AND token = CAST(CAST(:tokens AS jsonb) ->> CAST(id AS text) AS integer)
 """)
 
 # A held delivery waits for its webhook to be resumed, which looks for `infinity` after its commit. So the status
 # is read once more under a lock that a change of it has to wait for: a delivery is held before the change, and
 # found, or after it, and not held. The webhooks are locked first and in key order, as whoever changes one locks it
 # before its deliveries; recording an outcome locks no webhook in a way that these would wait for.
-HOLD = text("""
-WITH w AS MATERIALIZED (
+LOCK = text("""
+SELECT id FROM (
   SELECT id, deleted_at IS NULL AND status <> 'active' AS waits FROM webhook.webhooks
   WHERE id = ANY (CAST(:webhooks AS uuid[])) ORDER BY id FOR SHARE
-)
-UPDATE webhook.webhook_deliveries d
-SET status = 'pending', token = d.token + 1, lease_expires_at = NULL,
-    sweep_at = CASE WHEN w.waits THEN timestamptz 'infinity' ELSE now() END
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (id uuid, token integer, webhook_id uuid)
-JOIN w ON w.id = r.webhook_id
-WHERE d.id = ANY (CAST(:ids AS uuid[])) AND d.id = r.id AND d.token = r.token
+) locked WHERE waits
+""")
+HOLD = text("""
+UPDATE webhook.webhook_deliveries
+SET status = 'pending', token = token + 1, lease_expires_at = NULL,
+    sweep_at = CASE WHEN webhook_id = ANY (CAST(:waiting AS uuid[])) THEN timestamptz 'infinity' ELSE now() END
+WHERE id = ANY (CAST(:ids AS uuid[])) AND token = CAST(CAST(:tokens AS jsonb) ->> CAST(id AS text) AS integer)
 """)
 
 ABANDON = text("""
-UPDATE webhook.webhook_deliveries d
-SET status = 'failed', token = d.token + 1, lease_expires_at = NULL, sweep_at = NULL, scheduled_at = NULL,
+UPDATE webhook.webhook_deliveries
+SET status = 'failed', token = token + 1, lease_expires_at = NULL, sweep_at = NULL, scheduled_at = NULL,
     failed_at = now(), last_error_code = :code, last_error_message = :message
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (id uuid, token integer)
-WHERE d.id = ANY (CAST(:ids AS uuid[])) AND d.id = r.id AND d.token = r.token
+WHERE id = ANY (CAST(:ids AS uuid[])) AND token = CAST(CAST(:tokens AS jsonb) ->> CAST(id AS text) AS integer)
 """)
 
 
@@ -86,8 +86,13 @@ def release(claims: list[Claim], after: timedelta) -> list[Follow]:
 
     Raises sqlalchemy.exc.DBAPIError.
     """
+
+    def write() -> None:
+        with transaction() as connection:
+            connection.execute(RELEASE, {**_tokens(claims), "after_ms": int(after.total_seconds() * 1000)})
+
     if claims:
-        again(lambda: _write(RELEASE, {**_tokens(claims), "after_ms": int(after.total_seconds() * 1000)}))
+        again(write)
     return [Follow(claim.id, claim.token + 1, claim.webhook.project_id) for claim in claims]
 
 
@@ -116,17 +121,17 @@ def _end(claims: list[Claim], why: Failure) -> list[Woken]:
 
 
 def _hold(claims: list[Claim]) -> None:
+    def write() -> None:
+        with transaction() as connection:
+            waiting = connection.execute(LOCK, {"webhooks": list({claim.webhook.id for claim in claims})})
+            given = {**_tokens(claims), "waiting": [str(id) for id in waiting.scalars()]}
+            connection.execute(HOLD, given)
+
     if claims:
         logger.info("held", count=len(claims))
-        webhooks = list({claim.webhook.id for claim in claims})
-        again(lambda: _write(HOLD, {**_tokens(claims), "webhooks": webhooks}))
-
-
-def _write(statement: Any, parameters: dict[str, Any]) -> None:
-    with transaction() as connection:
-        connection.execute(statement, parameters)
+        again(write)
 
 
 def _tokens(claims: Iterable[Claim]) -> dict[str, Any]:
-    rows = [{"id": claim.id, "token": claim.token, "webhook_id": claim.webhook.id} for claim in claims]
-    return {"rows": json.dumps(rows), "ids": [row["id"] for row in rows]}
+    tokens = {claim.id: claim.token for claim in claims}
+    return {"ids": list(tokens), "tokens": json.dumps(tokens)}

@@ -14,6 +14,11 @@ def may_connect(address: str, port: int) -> bool:
     return (not ports or port in ports) and is_allowed(address)
 
 
+def check_policy() -> None:
+    """Raise ValueError where the deployment's settings make no sense: before anything is claimed to be sent."""
+    opened(settings().egress)
+
+
 @lru_cache(maxsize=4096)
 def is_allowed(address: str) -> bool:
     """Whether a delivery may connect to this very IP address."""

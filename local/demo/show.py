@@ -61,7 +61,7 @@ async def _receiver(stack: Stack, session: aiohttp.ClientSession) -> AsyncIterat
     if stack.receiver_url is not None:
         yield ReceiverClient(session, stack.receiver_url)
         return
-    async with started() as (url, _pid):
+    async with started() as (url, *_):
         yield ReceiverClient(session, url)
 
 

@@ -21,29 +21,34 @@ def main() -> None:
     arguments = _arguments()
     end_with_parent(arguments.parent_pid)
     try:
-        asyncio.run(_serve(arguments.port, arguments.remember))
+        asyncio.run(_serve([arguments.port] + [0] * (arguments.hosts - 1), arguments.remember))
     except OSError as error:
         sys.exit(f"local.receiver: {error}")
 
 
-async def _serve(port: int, remember: int) -> None:
+async def _serve(ports: list[int], remember: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    listener = await listen(Receiver(remember=remember).handle, port=port, max_body=MAX_BODY_BYTES)
-    print(json.dumps({"port": listener.port}), flush=True)
+    receiver = Receiver(remember=remember)
+    listeners = [await listen(receiver.handle, port=port, max_body=MAX_BODY_BYTES) for port in ports]
+    taken = [listener.port for listener in listeners]
+    print(json.dumps({"port": taken[0], "ports": taken}), flush=True)
     await stop.wait()
-    await listener.shut_down(END_SECONDS)
+    await asyncio.gather(*(listener.shut_down(END_SECONDS) for listener in listeners))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m local.receiver",
         description="Webhook endpoints on 127.0.0.1 that verify every signature with the package standardwebhooks."
-        " Prints its port as a line of JSON on stdout when it is ready, and ends with the process that"
+        " Prints its ports as a line of JSON on stdout when it is ready, and ends with the process that"
         " started it.",
     )
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0, the default, takes a free one")
+    parser.add_argument(
+        "--hosts", type=int, default=1, help="ports, to be hosts of their own for the sender (%(default)s)"
+    )
     parser.add_argument(
         "--remember", type=int, default=REMEMBER, help="events an endpoint remembers at most (%(default)s)"
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any
 
 
@@ -21,11 +22,15 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True)
 class Behaviour:
-    """`every` is the k of `fail-first`; `delay_seconds` is what `slow` waits before it answers."""
+    """`every` is the k of `fail-first`; `delay_seconds` is what `slow` waits before it answers.
+
+    `status` is what a refusal answers.
+    """
 
     mode: Mode = Mode.OK
     every: int = 1
     delay_seconds: float = 1.0
+    status: int = HTTPStatus.SERVICE_UNAVAILABLE.value
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> "Behaviour":
@@ -38,6 +43,8 @@ class Behaviour:
             raise BehaviourError("every must be a whole number from 1")
         if not isinstance(made.delay_seconds, int | float) or not 0 <= made.delay_seconds <= 60:
             raise BehaviourError("delay_seconds must be a number from 0 to 60")
+        if type(made.status) is not int or not 300 <= made.status <= 599:
+            raise BehaviourError("status must be a whole number from 300 to 599")
         return made
 
     def refuses(self, *, event_number: int, first_attempt: bool) -> bool:

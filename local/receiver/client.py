@@ -50,10 +50,17 @@ class ReceiverClient:
         stats: dict[str, Any] = await self._call("GET", "/control/stats")
         return stats
 
+    async def accepted(self) -> int:
+        """Events, over all endpoints. Costs the receiver next to nothing."""
+        return int((await self._call("GET", "/control/accepted"))["accepted"])
+
     async def receipts(self, name: str) -> dict[str, Received]:
         """By event id, oldest first."""
-        rows = await self._call("GET", f"/control/receipts/{name}")
-        return {event_id: Received(*row) for event_id, *row in rows}
+        return _by_event(await self._call("GET", f"/control/receipts/{name}"))
+
+    async def all_receipts(self) -> dict[str, dict[str, Received]]:
+        """By endpoint, then as `receipts` has them."""
+        return {name: _by_event(rows) for name, rows in (await self._call("GET", "/control/receipts")).items()}
 
     async def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         async with self.session.request(method, self.url + path, json=body) as response:
@@ -62,9 +69,17 @@ class ReceiverClient:
             return await response.json()
 
 
+class Started(NamedTuple):
+    """A receiver's process. `hosts` are the URLs that its endpoints are reached by; `url` is the first."""
+
+    url: str
+    pid: int
+    hosts: list[str]
+
+
 @asynccontextmanager
-async def started(*arguments: str) -> AsyncIterator[tuple[str, int]]:
-    """A receiver as a child of this process: its URL and its pid. Raises ReceiverError.
+async def started(*arguments: str) -> AsyncIterator[Started]:
+    """A receiver as a child of this process. Raises ReceiverError.
 
     To be entered in the main thread: the child ends with the thread that started it.
     """
@@ -75,17 +90,23 @@ async def started(*arguments: str) -> AsyncIterator[tuple[str, int]]:
         start_new_session=True,  # Ctrl-C is for this process, which ends it last
     )
     try:
-        yield f"http://127.0.0.1:{await _port(process)}", process.pid
+        hosts = [f"http://127.0.0.1:{port}" for port in await _ports(process)]
+        yield Started(hosts[0], process.pid, hosts)
     finally:
         if process.returncode is None:
             process.terminate()
         await process.wait()
 
 
-async def _port(process: asyncio.subprocess.Process) -> int:
+def _by_event(rows: list[list[Any]]) -> dict[str, Received]:
+    return {event_id: Received(*row) for event_id, *row in rows}
+
+
+async def _ports(process: asyncio.subprocess.Process) -> list[int]:
     assert process.stdout is not None  # noqa: S101 - it was asked for above
     try:
         line = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
-        return int(json.loads(line)["port"])
+        ports: list[int] = json.loads(line)["ports"]
     except (TimeoutError, ValueError):
         raise ReceiverError("the receiver does not start; its message is above") from None
+    return ports

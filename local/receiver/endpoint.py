@@ -51,7 +51,7 @@ class Endpoint:
         self.counts = Counts()
         self.receipts: dict[str, Receipt] = {}
 
-    def receive(self, headers: Mapping[str, str], body: bytes, at_ns: int) -> HTTPStatus:
+    def receive(self, headers: Mapping[str, str], body: bytes, at_ns: int) -> int:
         """The status to answer; `at_ns` is when the request had arrived whole."""
         self.counts.requests += 1
         if not self._is_genuine(headers, body):
@@ -61,7 +61,7 @@ class Endpoint:
         if self.behaviour.refuses(event_number=receipt.number, first_attempt=first):
             receipt.refused += 1
             self.counts.refused += 1
-            return HTTPStatus.SERVICE_UNAVAILABLE
+            return self.behaviour.status
         self._accept(receipt, at_ns)
         return HTTPStatus.OK
 

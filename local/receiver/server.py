@@ -1,9 +1,11 @@
 """The receiver's HTTP: `/hooks/<name>` for deliveries, `/control/…` for whoever runs the show.
 
-PUT /control/endpoints/<name>    {secret, mode?, every?, delay_seconds?}: registers it anew, with fresh counts
-PATCH /control/endpoints/<name>  {mode?, every?, delay_seconds?}: from now on it answers like this
+PUT /control/endpoints/<name>    {secret, mode?, every?, delay_seconds?, status?}: anew, with fresh counts
+PATCH /control/endpoints/<name>  {mode?, every?, delay_seconds?, status?}: from now on it answers like this
 GET /control/stats               counts of every endpoint
+GET /control/accepted            {accepted}: events, over all endpoints; cheap, to be asked often
 GET /control/receipts/<name>     [[event id, first_ns, accepted_ns | null, accepted, refused], …], oldest first
+GET /control/receipts            the same of every endpoint, by its name
 """
 
 import asyncio
@@ -21,7 +23,8 @@ from local.receiver.endpoint import Endpoint
 
 HOOKS = "/hooks/"
 CONTROL_ENDPOINTS = "/control/endpoints/"
-CONTROL_RECEIPTS = "/control/receipts/"
+CONTROL_RECEIPTS = "/control/receipts"
+CONTROL_ACCEPTED = "/control/accepted"
 CONTROL_STATS = "/control/stats"
 
 
@@ -56,8 +59,12 @@ class Receiver:
         method, path = request.method, request.path
         if (method, path) == ("GET", CONTROL_STATS):
             return _json(self._stats())
-        if method == "GET" and path.startswith(CONTROL_RECEIPTS):
-            return self._receipts(path[len(CONTROL_RECEIPTS) :])
+        if (method, path) == ("GET", CONTROL_ACCEPTED):
+            return _json({"accepted": sum(endpoint.counts.accepted for endpoint in self._endpoints.values())})
+        if (method, path) == ("GET", CONTROL_RECEIPTS):
+            return _json({name: _receipts_of(endpoint) for name, endpoint in self._endpoints.items()})
+        if method == "GET" and path.startswith(f"{CONTROL_RECEIPTS}/"):
+            return self._receipts(path[len(CONTROL_RECEIPTS) + 1 :])
         if method in ("PUT", "PATCH") and path.startswith(CONTROL_ENDPOINTS):
             return self._configure(path[len(CONTROL_ENDPOINTS) :], await request.read(), new=method == "PUT")
         return _refusal(HTTPStatus.NOT_FOUND, f"{method} {path} is not served here")
@@ -90,12 +97,14 @@ class Receiver:
         endpoint = self._endpoints.get(name)
         if endpoint is None:
             return _refusal(HTTPStatus.NOT_FOUND, f"no endpoint {name}")
-        return _json(
-            [
-                [event_id, receipt.first_ns, receipt.accepted_ns, receipt.accepted, receipt.refused]
-                for event_id, receipt in endpoint.receipts.items()
-            ]
-        )
+        return _json(_receipts_of(endpoint))
+
+
+def _receipts_of(endpoint: Endpoint) -> list[list[Any]]:
+    return [
+        [event_id, receipt.first_ns, receipt.accepted_ns, receipt.accepted, receipt.refused]
+        for event_id, receipt in endpoint.receipts.items()
+    ]
 
 
 def _stats_of(endpoint: Endpoint) -> dict[str, Any]:

@@ -85,6 +85,7 @@ def writes_of_webhooks(service: Service) -> Iterator[Write]:
         "POST", f"{route}/rotate-secret", f"{path}/rotate-secret", {}, "webhook.secret_rotated", id, warning=True
     )
     yield Write("POST", f"{route}/pause", f"{path}/pause", {}, "webhook.paused", id, warning=True)
+    yield Write("POST", f"{route}/disable", f"{path}/disable", {}, "webhook.disabled", id, warning=True)
     yield Write("POST", f"{route}/resume", f"{path}/resume", {}, "webhook.resumed", id, warning=True)
     yield Write("POST", f"{route}/test", f"{path}/test", {}, "webhook.tested", id, "after")
     for lever, event in (("recover", "webhook.recovered"), ("replay-missing", "webhook.replayed")):
@@ -112,6 +113,12 @@ def writes_of_traffic(service: Service) -> Iterator[Write]:
     yield Write(
         *("POST", "/v1/deliveries/{delivery_id}/retry", f"/v1/deliveries/{retried}/retry", {}),
         *("delivery.retried", retried),
+        warning=True,
+    )
+    skip = {"notes": "not wanted any more"}
+    yield Write(
+        *("POST", "/v1/deliveries/{delivery_id}/skip", f"/v1/deliveries/{retried}/skip", skip),
+        *("delivery.skipped", retried),
         warning=True,
     )
     for act, event_name in (("redrive", "dead_letter.redriven"), ("discard", "dead_letter.discarded")):

@@ -254,3 +254,27 @@ def test_reading_and_writing_take_their_scopes(service: Service) -> None:
     assert (reader("GET", path).status, reader("GET", one).status) == (200, 200)
     writes = (("POST", path, {"event_type": "b"}), ("PATCH", one, {"enabled": False}), ("DELETE", one, None))
     assert [reader(*write).status for write in writes] == [403, 403, 403]
+
+
+@pytest.mark.parametrize("pattern", ["hookline.*", "hookline.webhook.*", "hookline.webhook.disabled"])
+def test_what_hookline_tells_of_itself_may_be_subscribed_to(service: Service, pattern: str) -> None:
+    webhook = service.webhook(event_types=[pattern])
+    assert [one["event_type"] for one in webhook["subscriptions"]] == [pattern]
+    other = service.webhook(name="other", event_types=["invoice.paid"])
+    path = f"/v1/webhooks/{other['id']}/subscriptions"
+    assert service.client("POST", path, {"event_type": pattern}).status == 201
+
+
+@pytest.mark.parametrize("type", ["hookline.webhook.disabled", "hookline.webhook", "hookline.of.mine"])
+def test_nobody_else_sends_events_under_its_names(service: Service, type: str) -> None:
+    service.webhook(event_types=["hookline.*"])
+    event = {"type": type, "data": {}}
+    for path, body, at in (
+        ("/v1/events", event, "type"),
+        ("/v1/events/batch", {"events": [{"type": "a", "data": 1}, event]}, "events.1.type"),
+        ("/v1/event-types", {"name": type}, "name"),
+    ):
+        refused = service.client("POST", path, body)
+        assert (refused.status, [one["path"] for one in refused.body["error"]["details"]]) == (422, [at])
+    assert service.client("GET", "/v1/events").body["data"] == []
+    assert service.event(type="hookline", data={})["webhooks_matched"] == 0

@@ -44,6 +44,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
             "summary": "Other delays",
             "value": {"max_attempts": 4, "retry_strategy": {"kind": "custom", "delays_seconds": [5, 60, 3600]}},
         },
+        "order": {"summary": "One event at a time, in order", "value": {"ordering": "strict"}},
         "auth": {"summary": "A token for the endpoint", "value": {"auth": {"type": "bearer", "token": "t-1"}}},
     },
     "create_api_key": {
@@ -102,6 +103,10 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "ask": {"summary": "How many that would be", "value": {"webhook_id": ID, "dry_run": True}},
         "do": {"summary": "All of a webhook", "value": {"webhook_id": ID, "notes": "the customer left"}},
     },
+    "disable_webhook": {
+        "least": {"summary": "Without a word", "value": {}},
+        "reason": {"summary": "With a reason, for whoever finds it", "value": {"reason": "the customer left"}},
+    },
     "expunge_project": {
         "ask": {"summary": "How many that would be", "value": {"before": EARLIER, "dry_run": True}},
         "do": {"summary": "All that is older", "value": {"before": EARLIER}},
@@ -132,6 +137,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "named": {"summary": "Under an id of your own", "value": INVOICE},
     },
     "send_events": _one({"events": [INVOICE, {"type": "order.shipped", "data": {"order": "A-7"}}]}),
+    "skip_delivery": _one({"notes": "the order was cancelled by telephone"}),
     "try_subscriptions": {
         "event": {
             "summary": "Which subscriptions would match",

@@ -78,9 +78,12 @@ FIELDS: dict[str, Any] = {  # by a field's name, where the field gives no exampl
     "environment": "production",
     "expunged_at": None,
     "external_id": "inv-1042-paid",
+    "failing_since": None,
     "failure_count": 0,
+    "held_until": None,
     "max_attempts": 6,
     "key_id": KEY,
+    "line": None,
     "last_error": None,
     "last_failure_at": None,
     "last_response_status": 200,
@@ -103,17 +106,20 @@ FIELDS: dict[str, Any] = {  # by a field's name, where the field gives no exampl
     "response_time_ms": 42,
     "revoked_at": None,
     "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "slow_until": None,
     "source_ip": "203.0.113.9",
     "status_reason": None,
     "timeout_seconds": 15,
     "type": "invoice.paid",
     "uid": "acme",
     "updated_by": KEY,
+    "waiting_for": None,
     "webhooks_matched": 1,
 }
 FORMATS = {"uuid": ID, "date-time": NOW, "uri": "https://example.com/hooks"}
 MODELS: dict[str, Any] = {  # whole, where fields alone would make no sense
-    "Error": {"code": "http_503", "message": "the endpoint answered 503"},
+    "Error": {"code": "http_status", "message": "the endpoint answered 503"},
+    "Circuit": {"state": "closed", "changed_at": None, "retry_at": None},
 }
 PARAMETERS: dict[str, Any] = {  # a query that finds something
     "event_id": EVENT,

@@ -3,8 +3,9 @@
 The events, their external ids and the fan-out are one statement. Matching is done once for each kind of event in a
 batch: its patterns come expanded (domain/event_types.py), so each is one index look-up among the subscriptions of
 webhooks that are bound to no application, and one among those of its own; LATERAL with OFFSET or LIMIT holds the
-planner to that. Several matching subscriptions of a webhook make one delivery. Paused webhooks get theirs; they
-wait. An event whose id is there already falls out by ON CONFLICT and its fan-out with it.
+planner to that. Several matching subscriptions of a webhook make one delivery. The keys of deliveries are made in
+the order of the request, since strict webhooks get them in the order of their keys. Paused webhooks get theirs;
+they wait. An event whose id is there already falls out by ON CONFLICT and its fan-out with it.
 """
 
 from itertools import product
@@ -31,9 +32,12 @@ WITH {resolved}incoming AS MATERIALIZED (
 ), fanned AS (
   INSERT INTO webhook.webhook_deliveries
     (project_id, application_id, webhook_id, event_id, event_type, max_attempts, scheduled_at, sweep_at)
-  SELECT CAST(:project_id AS uuid), m.application_id, m.webhook_id, i.id, i.type, m.max_attempts, now(),
+  SELECT CAST(:project_id AS uuid), f.application_id, f.webhook_id, f.id, f.type, f.max_attempts, now(),
     now() + interval '90 s'
-  FROM stored s JOIN incoming i USING (id) JOIN matched m USING (kind){fan_out_filtered}
+  FROM (
+    SELECT i.position, i.id, i.type, m.* FROM stored s JOIN incoming i USING (id) JOIN matched m USING (kind)
+    {fan_out_filtered}) f
+  ORDER BY f.position
   RETURNING id
 )
 SELECT json_build_object(
@@ -118,10 +122,9 @@ FILTERED = {
     "filtered_too": " + coalesce(f.webhooks, 0)",
     "count_filtered": "LEFT JOIN (SELECT event_id, count(*) AS webhooks FROM filtered GROUP BY event_id) f"
     " ON f.event_id = i.id",
-    "fan_out_filtered": """
-  UNION ALL SELECT CAST(:project_id AS uuid), f.application_id, f.webhook_id, i.id, i.type, f.max_attempts, now(),
-    now() + interval '90 s'
-  FROM stored s JOIN incoming i USING (id) JOIN filtered f ON f.event_id = s.id""",
+    "fan_out_filtered": """UNION ALL
+    SELECT i.position, i.id, i.type, i.kind, f.webhook_id, f.max_attempts, f.application_id
+    FROM stored s JOIN incoming i USING (id) JOIN filtered f ON f.event_id = s.id""",
 }
 
 

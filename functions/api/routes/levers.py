@@ -1,7 +1,7 @@
-"""Levers on a webhook: pause, resume, test, recover, replay what it missed."""
+"""Levers on a webhook: pause, disable, resume, test, recover, replay what it missed."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
@@ -13,13 +13,14 @@ from functions.api.caller import Caller
 from functions.api.idempotency import Answer
 from functions.api.operation import documented
 from functions.api.queries import levers as queries
-from functions.api.queries import webhooks
+from functions.api.queries import webhook_standing, webhooks
 from functions.api.releasing import Released
 from functions.api.rendering import rfc3339, to_json
-from functions.api.schemas.levers import EmptyIn, PauseIn, ResumedWebhook, TestEvent, TestEventIn, WindowIn
+from functions.api.schemas.levers import EmptyIn, ReasonIn, ResumedWebhook, TestEvent, TestEventIn, WindowIn
 from functions.api.schemas.webhooks import Webhook
 from functions.api.window import window
-from functions.domain import missed, payload, reopening
+from functions.domain import disabling, missed, operational, payload, reopening
+from functions.domain.operational import Notice, Signal
 from functions.errors import Conflict, Detail, PayloadTooLarge
 
 router = operation.Router()
@@ -35,22 +36,21 @@ ONE = "/v1/webhooks/<webhook_id>"
     " to be made and wait until it is resumed. Pausing it again changes its reason, if anything.",
     **documented("webhooks:write", 200, Webhook, 400, 401, 403, 404, 409, 412, 415, 422),
 )
-def pause_webhook(webhook_id: str, pause: Annotated[PauseIn | None, Body()] = None) -> Response[str]:
-    caller, id, expected = _asked(webhook_id, "webhooks:write")
-    reason = pause.reason if pause else None
+def pause_webhook(webhook_id: str, pause: Annotated[ReasonIn | None, Body()] = None) -> Response[str]:
+    return _stop(webhook_id, "paused", pause)
 
-    def produce(connection: Connection) -> Answer:
-        locked = _locked(connection, caller, id, expected)
-        if locked["status"] == "disabled":
-            raise Conflict("the webhook is disabled: it gets nothing; resume it first")
-        before, version = _shown(connection, caller, id)
-        if locked["status"] == "paused" and reason in {None, locked["status_reason"]}:
-            return Answer(200, to_json(before), version=version)
-        queries.set_status(connection, caller, id, "paused", reason)
-        after, version = _recorded(connection, caller, "webhook.paused", locked, before)
-        return Answer(200, to_json(after), version=version)
 
-    return operation.post(router, caller, produce)
+@router.post(
+    f"{ONE}/disable",
+    tags=TAGS,
+    summary="Disable a webhook",
+    description="As a pause, but that no deliveries are made for it any more: events that come meanwhile pass it"
+    " by, until it is resumed; `/replay-missing` then fetches them. What was unfinished waits, and goes on with"
+    " the attempts that it has left. Disabling it again changes its reason, if anything.",
+    **documented("webhooks:write", 200, Webhook, 400, 401, 403, 404, 409, 412, 415, 422),
+)
+def disable_webhook(webhook_id: str, disable: Annotated[ReasonIn | None, Body()] = None) -> Response[str]:
+    return _stop(webhook_id, "disabled", disable)
 
 
 @router.post(
@@ -58,7 +58,9 @@ def pause_webhook(webhook_id: str, pause: Annotated[PauseIn | None, Body()] = No
     tags=TAGS,
     summary="Resume a webhook",
     description="One that is paused, or disabled. What waited for it is due now: up to 500 deliveries with this"
-    " call, the others by the job that `job_id` names. A disabled one starts with a clean count of failures.",
+    " call, the others by the job that `job_id` names; of a strict one the head of its line, which the others"
+    " follow one after another. Whatever was learnt of its endpoint is forgotten, of one that is active, too: its"
+    " circuit is closed, and nothing that failed before counts any more.",
     **documented("webhooks:write", 200, ResumedWebhook, 400, 401, 403, 404, 409, 412, 415, 422),
 )
 def resume_webhook(webhook_id: str, _nothing: Annotated[EmptyIn | None, Body()] = None) -> Response[str]:
@@ -67,15 +69,16 @@ def resume_webhook(webhook_id: str, _nothing: Annotated[EmptyIn | None, Body()] 
 
     def produce(connection: Connection) -> Answer:
         locked = _locked(connection, caller, id, expected)
-        shown, version = _shown(connection, caller, id)
+        before, version = _shown(connection, caller, id)
         if locked["status"] != "active":
             queries.set_status(connection, caller, id, "active", None)
-            if locked["status"] == "disabled":
-                queries.forget_failures(connection, id)
-            shown, version = _recorded(connection, caller, "webhook.resumed", locked, shown)
-        given = releasing.release(connection, caller, id, locked["application_id"])
+        given = _released(connection, caller, locked)
         released.append(given)
-        answer = {**shown, "released": len(given.due), "job_id": given.job_id}
+        webhook_standing.forget(connection, id)
+        after, version = _shown(connection, caller, id)
+        if after != before:
+            _record(connection, caller, "webhook.resumed", locked, before, after)
+        answer = {**after, "released": len(given.due), "job_id": given.job_id}
         return Answer(200, to_json(answer), version=version)
 
     response = operation.post(router, caller, produce)
@@ -151,6 +154,50 @@ def replay_missing(webhook_id: str, wanted: Annotated[WindowIn, Body()]) -> Resp
     return _over_a_window(webhook_id, wanted, plan)
 
 
+def _stop(webhook_id: str, status: Literal["paused", "disabled"], given: ReasonIn | None) -> Response[str]:
+    caller, id, expected = _asked(webhook_id, "webhooks:write")
+    reason = given.reason if given else None
+    told: list[Notice] = []
+
+    def produce(connection: Connection) -> Answer:
+        if status == "disabled":
+            _webhook(connection, caller, id, expected)
+            connection.execute(disabling.LOCK_APPLICATIONS, {"ids": [id]})
+        locked = _locked(connection, caller, id, expected)
+        if status == "paused" and locked["status"] == "disabled":
+            raise Conflict("the webhook is disabled: it gets nothing; resume it first")
+        before, version = _shown(connection, caller, id)
+        if locked["status"] == status and reason in {None, locked["status_reason"]}:
+            return Answer(200, to_json(before), version=version)
+        queries.set_status(connection, caller, id, status, reason)
+        after, version = _shown(connection, caller, id)
+        _record(connection, caller, f"webhook.{status}", locked, before, after)
+        if status == "disabled" and locked["status"] != "disabled":
+            told.extend(_tell(connection, caller, after))
+        return Answer(200, to_json(after), version=version)
+
+    response = operation.post(router, caller, produce)
+    ingest.send(caller.project_id, [notice.delivery_id for notice in told])
+    return response
+
+
+def _tell(connection: Connection, caller: Caller, webhook: dict[str, Any]) -> list[Notice]:
+    """Tell who subscribed to it that a webhook was disabled (P11), as when nobody asked for it."""
+    what = {
+        "reason": webhook["status_reason"] or "disabled by hand",
+        "disabled_at": rfc3339(webhook["status_changed_at"]),
+    }
+    signal = Signal(operational.DISABLED, str(webhook["id"]), None, what)
+    return operational.notify(connection, [signal], correlation_id=caller.correlation_id)
+
+
+def _released(connection: Connection, caller: Caller, locked: RowMapping) -> Released:
+    """What waited for a webhook that this transaction has made active."""
+    if locked["ordering"] == "strict":
+        return releasing.wake(connection, str(locked["id"]))
+    return releasing.release(connection, caller, str(locked["id"]), locked["application_id"])
+
+
 def _over_a_window(
     webhook_id: str,
     wanted: WindowIn,
@@ -200,11 +247,15 @@ def _shown(connection: Connection, caller: Caller, id: str) -> tuple[dict[str, A
     return row, row.pop("version")
 
 
-def _recorded(
-    connection: Connection, caller: Caller, event: str, locked: RowMapping, before: dict[str, Any]
-) -> tuple[dict[str, Any], int]:
-    """The webhook as it is now and its version, with the entry of the audit log about the change."""
-    after, version = _shown(connection, caller, locked["id"])
+def _record(
+    connection: Connection,
+    caller: Caller,
+    event: str,
+    locked: RowMapping,
+    before: dict[str, Any],
+    after: dict[str, Any],
+) -> None:
+    """The entry of the audit log about a change of the webhook's status."""
     audit.record(
         connection,
         caller,
@@ -215,7 +266,6 @@ def _recorded(
         level="warning",
         application_id=locked["application_id"],
     )
-    return after, version
 
 
 def _check_size(data: object) -> None:

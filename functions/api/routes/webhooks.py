@@ -14,9 +14,10 @@ from functions.api.caller import Caller
 from functions.api.idempotency import Answer
 from functions.api.operation import documented
 from functions.api.paging import Cursor, Limit
-from functions.api.queries import applications
+from functions.api.queries import applications, webhook_standing
 from functions.api.queries import webhooks as queries
 from functions.api.queries.webhooks import Filter, Subscribed
+from functions.api.releasing import Released
 from functions.api.rendering import answer, no_content, to_json
 from functions.api.schemas.base import Page
 from functions.api.schemas.webhooks import Status, Webhook, WebhookIn, WebhookPatch
@@ -30,6 +31,10 @@ TAGS = ["webhooks"]
 PATH = "/v1/webhooks"
 ONE = f"{PATH}/<webhook_id>"
 NOT_COLUMNS = {"event_types", "filter", "application_id", "secret", "signing_algorithm"}  # of a creation's fields
+# What an endpoint that failed is mended by. Hidden values are compared as they are shown, so that sending back
+# what was read changes nothing, and a credential that is given counts as another one.
+MENDS = {"url", "auth", "headers", "timeout_seconds", "ip_allowlist"}
+NOTHING: dict[str, Any] = {"auth": {"type": "none"}, "headers": {}}  # what null and the like mean
 
 
 @router.post(
@@ -103,12 +108,15 @@ def list_webhooks(
     ONE,
     tags=TAGS,
     summary="Read a webhook",
+    description="With how it stands: its circuit, until when it is held or slow, and the line of a strict one.",
     **documented("webhooks:read", 200, Webhook, 401, 403, 404),
 )
 def read_webhook(webhook_id: str) -> Response[str]:
     caller = operation.caller(router, "webhooks:read")
     with transaction() as connection:
         found, version = _read(connection, caller, operation.key(webhook_id, "webhook"))
+        if found["ordering"] == "strict":
+            found["line"] = webhook_standing.line(connection, str(found["id"]))
     return answer(200, found, version=version)
 
 
@@ -118,7 +126,9 @@ def read_webhook(webhook_id: str) -> Response[str]:
     summary="Change a webhook",
     description="Fields that are absent stay; an object or a list that is given replaces the whole one. `null`"
     " clears `description`, `environment`, `headers`, `auth`, `ip_allowlist` and `rate_limit`, and is refused"
-    " elsewhere. Subscriptions, secrets and the status have calls of their own.",
+    " elsewhere. Subscriptions, secrets and the status have calls of their own. Another `url`, `auth`, `headers`,"
+    " `timeout_seconds` or `ip_allowlist` closes its circuit and forgets what failed. When it is `strict` no more,"
+    " what stood in line is due now.",
     **documented("webhooks:write", 200, Webhook, 400, 401, 403, 404, 412, 413, 415, 422),
 )
 def change_webhook(webhook_id: str, webhook: Annotated[WebhookPatch, Body()]) -> Response[str]:
@@ -135,9 +145,11 @@ def change_webhook(webhook_id: str, webhook: Annotated[WebhookPatch, Body()]) ->
         if key is not None:
             values |= webhook_columns.encrypted(key, vault.credentials_of(caller.project_id, id), given, stored)
         queries.change_webhook(connection, caller, id, values)
-        after, version = _read(connection, caller, id)
         bound = stored["application_id"]
+        released = _let_go(connection, caller, id, before, given, bound)
+        after, version = _read(connection, caller, id)
         audit.record(connection, caller, "webhook.updated", id, before=before, after=after, application_id=bound)
+    releasing.send(caller.project_id, released)
     return answer(200, after, version=version)
 
 
@@ -170,6 +182,27 @@ def _read(connection: Connection, caller: Caller, id: str) -> tuple[dict[str, An
     if row is None:
         raise operation.missing("webhook")
     return row, row.pop("version")
+
+
+def _let_go(
+    connection: Connection,
+    caller: Caller,
+    id: str,
+    before: dict[str, Any],
+    given: dict[str, Any],
+    bound: str | None,
+) -> Released:
+    """What a change of a webhook, just made, does to what waits for it and to what was learnt of its endpoint."""
+    changed = {name for name, value in given.items() if (value or NOTHING.get(name)) != before[name]}
+    released = Released([])
+    if "ordering" in changed and before["ordering"] == "strict":
+        webhook_standing.lock_line(connection, id)
+        released = releasing.release(connection, caller, id, bound)
+    if changed & MENDS:
+        webhook_standing.forget(connection, id)
+    elif "rate_limit" in changed:
+        webhook_standing.forget_rate(connection, id)
+    return released
 
 
 def _locked(connection: Connection, caller: Caller, id: str, expected: int | None) -> RowMapping:

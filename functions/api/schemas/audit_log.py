@@ -7,8 +7,11 @@ from pydantic import BaseModel, Field
 
 
 class Actor(BaseModel):
-    type: Literal["api_key", "admin"]
-    id: Annotated[str | None, Field(description="The id of the API key; null for the admin key")]
+    type: Annotated[
+        Literal["api_key", "admin", "hookline"],
+        Field(description="`hookline`: it did so by itself, such as disabling a webhook whose endpoint is gone"),
+    ]
+    id: Annotated[str | None, Field(description="The id of the API key; null for any other actor")]
 
 
 class Resource(BaseModel):

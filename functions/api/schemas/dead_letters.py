@@ -19,7 +19,13 @@ class DeadLetter(BaseModel):
     event_type: str | None
     webhook_id: str
     application_id: str | None
-    reason: str
+    reason: Annotated[
+        str,
+        Field(
+            description="`attempts_exhausted`; `endpoint_gone`: it was answered with 410; `skipped`: it was given"
+            " up by hand"
+        ),
+    ]
     attempts: int
     last_error: Error | None
     last_response_status: int | None

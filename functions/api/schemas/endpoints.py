@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictIn
 from functions.api.schemas.base import Input
 from functions.api.schemas.problems import problems
 from functions.api.schemas.retries import by_tag
-from functions.domain import allowlist, egress
+from functions.domain import allowlist, urls
 from functions.domain import headers as rules
 
 HEADERS_SCHEMA = {
@@ -24,13 +24,6 @@ HEADERS_SCHEMA = {
     " keeps it",
     "examples": [{"x-tenant": "acme", "x-api-key": "k-1"}],
 }
-
-
-def _url(value: str) -> str:
-    """With its scheme in lower case, as the database has it."""
-    egress.check_url(value)
-    scheme, _, rest = value.partition("://")
-    return f"{scheme.lower()}://{rest}"
 
 
 def _headers(value: dict[str, str]) -> dict[str, str]:
@@ -58,7 +51,7 @@ def _networks(value: list[str]) -> list[str]:
 
 Url = Annotated[
     StrictStr,
-    AfterValidator(_url),
+    AfterValidator(urls.stored),
     Field(
         examples=["https://example.com/hooks"],
         max_length=2048,
@@ -83,10 +76,13 @@ IpAllowlist = Annotated[
 
 
 class RateLimit(Input):
-    """Stored and shown; not enforced yet."""
+    """A bucket of `requests` tokens that is refilled over `per_seconds`: each request takes one.
+
+    So there are never more than `requests` at once, and in the long run no more than that many in `per_seconds`.
+    """
 
     requests: Annotated[StrictInt, Field(ge=1, le=1_000_000)]
-    per_seconds: Annotated[StrictInt, Field(ge=1, le=86_400)]
+    per_seconds: Annotated[StrictInt, Field(ge=1, le=3_600)]
 
 
 class NoAuth(Input):

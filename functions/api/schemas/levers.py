@@ -101,7 +101,9 @@ class TestEvent(BaseModel):
     delivery_id: str
 
 
-class PauseIn(Input):
+class ReasonIn(Input):
+    """Why it is paused or disabled."""
+
     reason: Annotated[StrictStr, Field(min_length=1, max_length=255)] | None = None
 
 

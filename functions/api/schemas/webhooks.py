@@ -5,7 +5,17 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, StrictInt, model_validator
 
-from functions.api.schemas.base import ApplicationId, Description, Environment, Input, Name, Pattern, distinct
+from functions.api.queries.webhook_standing import MOST_WAITING
+from functions.api.schemas.base import (
+    ApplicationId,
+    Description,
+    Environment,
+    Error,
+    Input,
+    Name,
+    Pattern,
+    distinct,
+)
 from functions.api.schemas.endpoints import Auth, AuthShown, Headers, IpAllowlist, NoAuth, RateLimit, Url
 from functions.api.schemas.retries import ExponentialRetries, RetryStrategy
 from functions.api.schemas.secrets import Secret, SigningAlgorithm, check_algorithm
@@ -15,7 +25,10 @@ TimeoutSeconds = Annotated[StrictInt, Field(ge=1, le=30, description="For the wh
 MaxAttempts = Annotated[StrictInt, Field(ge=1, le=20)]
 Ordering = Annotated[
     Literal["none", "strict"],
-    Field(description="`strict`: no event before the one ahead of it is done with. Stored; not enforced yet"),
+    Field(
+        description="`strict`: one at a time, in the order in which the deliveries were made; the next is not sent"
+        " before the one ahead of it is delivered, or given up"
+    ),
 ]
 Status = Literal["active", "paused", "disabled"]
 
@@ -65,6 +78,42 @@ class WebhookPatch(Input):
     ordering: Ordering = Field(default_factory=lambda: "none")
 
 
+class Circuit(BaseModel):
+    """Whether the endpoint is sent to. It opens when requests to it fail again and again, whatever the event."""
+
+    state: Annotated[
+        Literal["closed", "open", "half_open"],
+        Field(description="`open`: nothing is sent; `half_open`: one delivery is sent to see whether it is back"),
+    ]
+    changed_at: datetime | None
+    retry_at: Annotated[
+        datetime | None,
+        Field(description="When one is sent to see, or how long its answer is waited for; null while closed"),
+    ]
+
+
+class LineHead(BaseModel):
+    """The oldest delivery that is neither delivered nor given up."""
+
+    delivery_id: str
+    event_id: str
+    status: Literal["pending", "delivering"]
+    attempts: int
+    scheduled_at: datetime | None
+    last_error: Error | None
+
+
+class Line(BaseModel):
+    """What a strict webhook has to get, one after another."""
+
+    head: LineHead | None
+    waiting: Annotated[
+        int,
+        Field(le=MOST_WAITING, description=f"How many are behind it: {MOST_WAITING} says that many or more"),
+    ]
+    since: Annotated[datetime | None, Field(description="When the head was made")]
+
+
 class Webhook(BaseModel):
     id: str
     application_id: Annotated[str | None, Field(description="It gets this application's events only")]
@@ -84,9 +133,21 @@ class Webhook(BaseModel):
     rate_limit: RateLimit | None
     ordering: Ordering
     signing_algorithm: SigningAlgorithm
+    circuit: Circuit
+    held_until: Annotated[
+        datetime | None, Field(description="Nothing is sent before: the endpoint asked for it by `Retry-After`")
+    ]
+    slow_until: Annotated[
+        datetime | None,
+        Field(description="It answered slowly, or that it has too much to do: until then few at a time are sent"),
+    ]
+    failing_since: Annotated[datetime | None, Field(description="The first failure since the last success")]
     failure_count: Annotated[int, Field(description="Failed attempts in a row")]
     last_success_at: datetime | None
     last_failure_at: datetime | None
+    line: Annotated[
+        Line | None, Field(description="Of a strict webhook, and only where that one alone is read; else null")
+    ]
     created_at: datetime
     updated_at: datetime
     created_by: Annotated[str | None, Field(description="The id of the API key")]

@@ -75,8 +75,9 @@ def test_a_policy_that_opens_too_much_stops_with_the_settings_name(
 ) -> None:
     policy.setenv("EGRESS_ALLOWED_NETWORKS", networks)
     forget()
-    with pytest.raises(ValueError, match=f"EGRESS_ALLOWED_NETWORKS: .*{why}"):
-        egress.is_allowed("8.8.8.8")
+    for asked in (egress.check_policy, lambda: egress.is_allowed("8.8.8.8")):
+        with pytest.raises(ValueError, match=f"EGRESS_ALLOWED_NETWORKS: .*{why}"):
+            asked()
 
 
 @pytest.mark.parametrize(
@@ -103,3 +104,10 @@ def test_the_port_counts_when_it_is_dialled_too() -> None:
     assert egress.may_connect("8.8.8.8", 443)
     assert not egress.may_connect("8.8.8.8", 25)
     assert not egress.may_connect("10.0.0.1", 443)
+
+
+@pytest.mark.parametrize("networks", ["", "127.0.0.0/8,::1/128", "10.42.0.0/16, fd00::/8"])
+def test_a_policy_that_opens_private_networks_is_one(policy: pytest.MonkeyPatch, networks: str) -> None:
+    policy.setenv("EGRESS_ALLOWED_NETWORKS", networks)
+    forget()
+    egress.check_policy()

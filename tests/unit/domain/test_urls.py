@@ -4,7 +4,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
+from functions.api.schemas import endpoints
 from functions.domain import egress, urls
 from functions.settings import settings
 
@@ -214,6 +216,13 @@ TRICKY = [
 def test_urls_that_may_not(url: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         urls.stored(url)
+
+
+def test_the_api_stores_what_is_stored_here() -> None:
+    url = TypeAdapter(endpoints.Url)
+    assert url.validate_python("HTTPS://Bücher.example/a") == "https://xn--bcher-kva.example/a"
+    with pytest.raises(ValidationError, match="ASCII digits"):
+        url.validate_python("https://①②⑦.⓪.⓪.①/")
 
 
 def test_the_table_of_tricky_urls_is_long() -> None:

@@ -36,6 +36,8 @@ def test_only_slow_pauses_and_as_long_as_it_is_told():
         {"delay_seconds": -1},
         {"delay_seconds": 61},
         {"delay_seconds": "long"},
+        {"status": 200},
+        {"status": "500"},
         {"colour": "red"},
     ],
 )

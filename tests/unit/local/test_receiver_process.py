@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[3]
 
 @asynccontextmanager
 async def receiver() -> AsyncIterator[ReceiverClient]:
-    async with started() as (url, _pid), aiohttp.ClientSession() as session:
+    async with started() as (url, *_), aiohttp.ClientSession() as session:
         yield ReceiverClient(session, url)
 
 
@@ -73,6 +73,39 @@ def test_an_endpoint_fails_when_it_is_told_and_heals_when_it_is_told():
         assert (await client.receipts("flaky"))["e1"][2:] == (1, 1)
 
     with_receiver(scenario)
+
+
+def test_a_refusal_answers_the_status_that_was_asked_for():
+    async def scenario(client: ReceiverClient) -> None:
+        await client.register("broken", SECRET, mode="always-fail", status=500)
+        assert await post(client, "broken", "e1") == 500
+
+    with_receiver(scenario)
+
+
+def test_it_tells_what_all_endpoints_received_in_one_call():
+    async def scenario(client: ReceiverClient) -> None:
+        await client.register("first", SECRET)
+        await client.register("second", SECRET, mode="always-fail")
+        for name in ("first", "second"):
+            await post(client, name, "e1")
+        received = await client.all_receipts()
+        assert received["first"] == await client.receipts("first")
+        assert received["second"]["e1"].refused == 1
+        assert await client.accepted() == 1
+
+    with_receiver(scenario)
+
+
+def test_its_endpoints_are_reached_by_each_of_its_hosts():
+    async def run() -> None:
+        async with started("--hosts", "3") as process, aiohttp.ClientSession() as session:
+            assert len(set(process.hosts)) == 3
+            await ReceiverClient(session, process.url).register("first", SECRET)
+            for number, host in enumerate(process.hosts):
+                assert await post(ReceiverClient(session, host), "first", f"e{number}") == 200
+
+    asyncio.run(run())
 
 
 def test_registering_again_begins_with_fresh_counts():
@@ -136,7 +169,7 @@ def test_a_registration_that_is_none_is_a_bad_request(body):
 
 def test_a_port_that_is_taken_is_said():
     async def run() -> None:
-        async with started() as (url, _pid):
+        async with started() as (url, *_):
             command = [sys.executable, "-m", "local.receiver", "--port", url.rpartition(":")[2]]
             done = await asyncio.to_thread(
                 subprocess.run, command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False

@@ -1,15 +1,22 @@
 """CPU time by what was running: each function, Postgres, the emulators, and the benchmark's own processes."""
 
+import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import psutil
+
+from bench.scene import Scene
 
 # In the order of the report. What stack.json names beside these is a function.
 DATABASE = "postgres"
 EMULATORS = ("sqs", "aws", "supervisor")  # the supervisor is API Gateway, the mappings and the schedules here
 OURS = ("receiver", "load generator")
+
+SAMPLE_SECONDS = 2.0
+SETTLE_SECONDS = 0.5  # for the last receipts to be recorded: that is part of what a delivery costs
 
 Processes = Mapping[str, Sequence[int]]
 
@@ -38,7 +45,41 @@ class Meter:
         return sums
 
 
-def all_processes(service: Processes, receiver: int) -> dict[str, Sequence[int]]:
+@asynccontextmanager
+async def metered(scene: Scene) -> AsyncIterator[Meter]:
+    """Measures until the block is over and SETTLE_SECONDS have passed. Raises StackError."""
+    meter = Meter()
+    meter.start(_processes(await scene.processes(), scene.receiver_pid))
+
+    async def sample() -> None:
+        processes = _processes(await scene.processes(), scene.receiver_pid)
+        await asyncio.to_thread(meter.sample, processes)
+
+    async def keep_sampling() -> None:
+        while True:
+            await asyncio.sleep(SAMPLE_SECONDS)
+            await sample()
+
+    sampling = asyncio.create_task(keep_sampling())
+    try:
+        yield meter
+        await asyncio.sleep(SETTLE_SECONDS)
+        await sample()
+    finally:
+        sampling.cancel()
+
+
+def functions(groups: Iterable[str]) -> list[str]:
+    """Those of the groups that are functions."""
+    return [group for group in groups if group not in (DATABASE, *EMULATORS, *OURS)]
+
+
+def of_functions(seconds: Mapping[str, float]) -> float:
+    """What all functions took together."""
+    return sum(seconds[group] for group in functions(seconds))
+
+
+def _processes(service: Processes, receiver: int) -> dict[str, Sequence[int]]:
     """The service's and the benchmark's own; this process is the load generator."""
     return {**service, "receiver": [receiver], "load generator": [os.getpid()]}
 

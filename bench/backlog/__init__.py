@@ -1,0 +1,1 @@
+"""How fast what has piled up is delivered, once it may be."""

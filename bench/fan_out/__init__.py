@@ -1,0 +1,1 @@
+"""What it takes to bring one event to very many webhooks."""

@@ -1,0 +1,1 @@
+"""What endpoints that hang or fail cost those that are well."""

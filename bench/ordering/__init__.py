@@ -1,0 +1,1 @@
+"""What strict ordering costs a webhook, and those beside it."""
