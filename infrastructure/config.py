@@ -1,6 +1,8 @@
 """What differs between the stages. What is the same everywhere stands beside what it configures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+
+from functions.settings import Limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +34,19 @@ class Stage:
     egress_ports: tuple[int, ...] = (443, 8443)  # HTTPS and its usual alternative; empty means any port
     egress_allowed_networks: tuple[str, ...] = ()  # empty: only globally reachable addresses
 
+    # When a webhook is spared, slowed down or disabled: (variable, value) where it is to differ from the default in
+    # functions/settings.py, which says why it is what it is. Such as ("CIRCUIT_STRIKES", 20).
+    limits: tuple[tuple[str, int], ...] = ()
+
     # Logs
     log_level: str
     log_retention: str  # a name of aws_cdk.aws_logs.RetentionDays
+
+    def __post_init__(self) -> None:
+        known = {field.name.upper() for field in fields(Limits)}
+        for name, value in self.limits:
+            if name not in known or value < 1:
+                raise ValueError(f"{name}={value} is no limit: there are {', '.join(sorted(known))}, each from 1")
 
     def physical_name(self, name: str) -> str:
         """The name of a resource in the account: `hookline-<stage>-<name>`."""

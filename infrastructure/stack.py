@@ -76,6 +76,7 @@ class HooklineStack(cdk.Stack):
 
     def _workers(self, platform: Platform) -> Workers:
         on_proxy_and_queues = self.database.through_proxy() | self.queues.environment()
+        limits = {name: str(value) for name, value in platform.stage.limits}
         return Workers(
             self,
             "Workers",
@@ -84,9 +85,10 @@ class HooklineStack(cdk.Stack):
             queues=self.queues,
             deliver_environment=on_proxy_and_queues
             | {"KMS_KEY_ID": self.storage.key.key_arn}
-            | _egress(platform.stage),
+            | _egress(platform.stage)
+            | limits,
             jobs_environment=on_proxy_and_queues | self.queues.jobs_environment(),
-            dispatch_environment=on_proxy_and_queues | self.queues.jobs_environment(),
+            dispatch_environment=on_proxy_and_queues | self.queues.jobs_environment() | limits,
             maintain_environment=self.database.on_instance(user=database.MAINTAIN_USER),
         )
 

@@ -64,15 +64,17 @@ WITH d AS MATERIALIZED (
 )
 SELECT json_build_object('still', (SELECT json_agg(id) FROM d), 'webhooks', (SELECT count(*) FROM h))::text
 """)
-# The front of each line. A claimer that died has left a lease behind which ends.
+# The front of each line, in the order of the index: by the key alone the primary key would do, and that has the
+# finished ones, too. A claimer that died has left a lease behind which ends.
 LINES = text("""
 SELECT coalesce(json_agg(json_build_array(l.id, l.front)), '[]')::text FROM (
   SELECT w.id, (
-    SELECT json_agg(json_build_array(f.id, f.token, f.ready)) FROM (
+    SELECT json_agg(json_build_array(f.id, f.token, f.ready) ORDER BY f.id) FROM (
       SELECT d.id, d.token, CASE WHEN d.status = 'delivering' THEN d.lease_expires_at <= now()
         ELSE d.sweep_at = 'infinity' OR d.scheduled_at <= now() + interval '1 s' END AS ready
       FROM webhook.webhook_deliveries d
-      WHERE d.webhook_id = w.id AND d.sweep_at IS NOT NULL ORDER BY d.id LIMIT CAST(:run AS integer)) f) AS front
+      WHERE d.webhook_id = w.id AND d.sweep_at IS NOT NULL
+      ORDER BY d.webhook_id, d.id LIMIT CAST(:run AS integer)) f) AS front
   FROM unnest(CAST(:webhooks AS uuid[])) AS w (id)) l
 """)
 # All in one: what may go now, what becomes of the token bucket and the circuit, and where in its line what is held

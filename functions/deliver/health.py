@@ -1,13 +1,14 @@
 """How webhooks are doing (P6, D5): what outcomes make of their circuit, their lane and their count of failures."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from functions.domain.event_types import RESERVED
 from functions.domain.operational import RECOVERED, SLOW, Signal
 from functions.domain.outcome import Outcome, State
 from functions.settings import settings
@@ -22,9 +23,10 @@ SLOW_TOLD_AFTER_SECONDS = 600  # an endpoint that is slow now and then is told o
 NOTE = text("""
 WITH o AS (
   SELECT * FROM jsonb_to_recordset(CAST(:outcomes AS jsonb)) AS x (webhook_id uuid, success_at timestamptz,
-    failure_at timestamptz, failures integer, new_strikes integer, slow boolean, hold_ms integer)
+    failure_at timestamptz, failing_at timestamptz, failures integer, new_strikes integer, slow boolean,
+    hold_ms integer)
 ), changed AS MATERIALIZED (
-  SELECT h.*, o.success_at, o.failure_at, o.failures, o.new_strikes, o.slow, o.hold_ms
+  SELECT h.*, o.success_at, o.failure_at, o.failing_at, o.failures, o.new_strikes, o.slow, o.hold_ms
   FROM o JOIN webhook.webhook_health h ON h.webhook_id = o.webhook_id
   WHERE o.failures > 0 OR o.slow OR h.failure_count > 0 OR h.strikes > 0 OR h.circuit <> 'closed'
     OR h.last_success_at IS NULL OR o.success_at > h.last_success_at + interval '1 s'
@@ -50,8 +52,8 @@ WITH o AS (
         WHEN n.failure_at > n.success_at THEN n.failures ELSE 0 END,
       last_success_at = greatest(h.last_success_at, n.success_at),
       last_failure_at = greatest(h.last_failure_at, n.failure_at),
-      failing_since = CASE WHEN n.success_at IS NULL THEN coalesce(h.failing_since, n.failure_at)
-        WHEN n.failure_at > n.success_at THEN n.failure_at END,
+      failing_since = CASE WHEN n.success_at IS NULL THEN coalesce(h.failing_since, n.failing_at)
+        ELSE n.failing_at END,
       strikes = n.next_strikes, circuit = n.next_circuit, circuit_openings = n.next_openings,
       circuit_changed_at = CASE WHEN n.next_circuit <> h.circuit THEN now() ELSE h.circuit_changed_at END,
       hold_until = greatest(
@@ -83,6 +85,7 @@ class Seen(NamedTuple):
     webhook_id: str
     sent_at: datetime
     outcome: Outcome
+    event_type: str
 
 
 class Turn(NamedTuple):
@@ -98,7 +101,7 @@ class Turn(NamedTuple):
 def note(connection: Connection, seen: Iterable[Seen]) -> list[Turn]:
     """Write down what these outcomes say of their webhooks; which of them turned."""
     summaries: dict[str, _Summary] = {}
-    for one in seen:
+    for one in sorted(seen, key=lambda one: one.sent_at):
         summaries.setdefault(one.webhook_id, _Summary(one.webhook_id)).add(one)
     if not summaries:
         return []
@@ -115,26 +118,42 @@ def note(connection: Connection, seen: Iterable[Seen]) -> list[Turn]:
     return [Turn(*row) for row in json.loads(turned or "[]")]
 
 
-def mark_slow(connection: Connection, webhook_ids: list[str]) -> list[Signal]:
-    """Put these into the slow lane before any of their answers is there; what there is to tell of it."""
-    given = {"webhooks": webhook_ids, "slow": settings().limits.slow_seconds, "told": SLOW_TOLD_AFTER_SECONDS}
+def mark_slow(connection: Connection, unanswered: Mapping[str, str]) -> list[Signal]:
+    """Put webhooks into the slow lane before their answers are there; what there is to tell of it.
+
+    `unanswered` is the event type of what each has not answered, by the webhook's id.
+    """
+    given = {
+        "webhooks": sorted(unanswered),
+        "slow": settings().limits.slow_seconds,
+        "told": SLOW_TOLD_AFTER_SECONDS,
+    }
     marked = connection.execute(MARK_SLOW, given).all()
-    return [Signal(SLOW, str(webhook_id)) for webhook_id, newly in marked if newly]
+    slow = (str(webhook_id) for webhook_id, newly in marked if newly)
+    return [Signal(SLOW, webhook_id) for webhook_id in slow if _is_told_of(unanswered[webhook_id])]
 
 
-def signals(turns: list[Turn]) -> list[Signal]:
-    """What there is to tell of it."""
-    slow = [Signal(SLOW, turn.webhook_id) for turn in turns if turn.newly_slow]
-    return [*slow, *(Signal(RECOVERED, turn.webhook_id) for turn in turns if turn.recovered)]
+def signals(turns: list[Turn], seen: Iterable[Seen]) -> list[Signal]:
+    """What there is to tell of turns that these outcomes brought about."""
+    told = {one.webhook_id for one in seen if _is_told_of(one.event_type)}
+    slow = [Signal(SLOW, turn.webhook_id) for turn in turns if turn.newly_slow and turn.webhook_id in told]
+    recovered = (turn for turn in turns if turn.recovered and turn.webhook_id in told)
+    return [*slow, *(Signal(RECOVERED, turn.webhook_id) for turn in recovered)]
+
+
+def _is_told_of(event_type: str) -> bool:
+    """What becomes of operational events is not told: two that listen to each other would never be silent."""
+    return not event_type.startswith(RESERVED)
 
 
 @dataclass
 class _Summary:
-    """The outcomes of one webhook in a batch, in the shape that NOTE takes."""
+    """The outcomes of one webhook in a batch, added in the order of their times, in the shape that NOTE takes."""
 
     webhook_id: str
     success_at: datetime | None = None
     failure_at: datetime | None = None
+    failing_at: datetime | None = None  # the first failure with no success after it
     failures: int = 0
     new_strikes: int = 0
     slow: bool = False
@@ -142,9 +161,10 @@ class _Summary:
 
     def add(self, one: Seen) -> None:
         if one.outcome.state is State.DELIVERED:
-            self.success_at = max(self.success_at or one.sent_at, one.sent_at)
+            self.success_at, self.failing_at = one.sent_at, None
         else:
-            self.failure_at = max(self.failure_at or one.sent_at, one.sent_at)
+            self.failure_at = one.sent_at
+            self.failing_at = self.failing_at or one.sent_at
             self.failures += 1
             self.new_strikes += one.outcome.strike
         self.slow |= one.outcome.slow

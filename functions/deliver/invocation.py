@@ -137,7 +137,7 @@ class Invocation:
 
         def mark() -> list[Notice]:
             with transaction() as connection:
-                return operational.notify(connection, health.mark_slow(connection, sorted(suspects)))
+                return operational.notify(connection, health.mark_slow(connection, suspects))
 
         _send_notices(again(mark))
         if self._lane is Lane.FRESH:

@@ -99,12 +99,12 @@ class Outbound:
         """It is not done with: those behind it, which may not go."""
         return list(self._lines.pop(claimed.webhook.id))
 
-    def suspects(self) -> set[str]:
-        """Webhooks that have not answered for so long that they are slow, each told of once."""
+    def suspects(self) -> dict[str, str]:
+        """Webhooks that are slow, since they have not answered yet, each once; with the type of what they got."""
         limit = time.monotonic() - settings().limits.slow_after_ms / 1000
         long = takewhile(lambda one: one[1] < limit, self._under_way.values())
-        found = {claimed.webhook.id for claimed, _ in long} - self._suspected
-        self._suspected |= found
+        found = {one.webhook.id: one.event.type for one, _ in long if one.webhook.id not in self._suspected}
+        self._suspected |= found.keys()
         return found
 
     def withdraw(self, webhook_ids: Collection[str]) -> list[Claim]:

@@ -201,8 +201,8 @@ def _write(results: list[Result], rows: list[dict[str, Any]], ended: Collection[
 
 def _note(connection: Connection, taken: list[Result]) -> list[Notice]:
     """What the outcomes say of their webhooks, and what there is to tell of it."""
-    seen = [Seen(one.claim.webhook.id, one.response.sent_at, one.outcome) for one in taken]
-    signals = [*health.signals(health.note(connection, seen)), *(one for one in map(_signal, taken) if one)]
+    seen = [Seen(one.claim.webhook.id, one.response.sent_at, one.outcome, one.claim.event.type) for one in taken]
+    signals = [*health.signals(health.note(connection, seen), seen), *(one for one in map(_signal, taken) if one)]
     return operational.notify(connection, signals)
 
 

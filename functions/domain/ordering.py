@@ -17,12 +17,13 @@ LOCK = text("""
 SELECT webhook_id FROM webhook.webhook_health
 WHERE webhook_id = ANY (CAST(:webhooks AS uuid[])) ORDER BY webhook_id FOR UPDATE
 """)
-# The oldest unfinished delivery of each, where it waits in line.
+# The oldest unfinished delivery of each, where it waits in line: in the order of the index, since by the key alone
+# the primary key would do, and that has the finished ones, too.
 HEADS = text("""
 SELECT head.id FROM webhook.webhooks w
 CROSS JOIN LATERAL (
   SELECT d.id, d.status, d.sweep_at FROM webhook.webhook_deliveries d
-  WHERE d.webhook_id = w.id AND d.sweep_at IS NOT NULL ORDER BY d.id LIMIT 1) head
+  WHERE d.webhook_id = w.id AND d.sweep_at IS NOT NULL ORDER BY d.webhook_id, d.id LIMIT 1) head
 WHERE w.id = ANY (CAST(:webhooks AS uuid[])) AND w.ordering = 'strict' AND w.status = 'active'
   AND w.deleted_at IS NULL AND head.status = 'pending' AND head.sweep_at = 'infinity'
 """)
@@ -45,7 +46,7 @@ STRANDED = text("""
 SELECT w.id FROM webhook.webhooks w
 CROSS JOIN LATERAL (
   SELECT d.status, d.sweep_at FROM webhook.webhook_deliveries d
-  WHERE d.webhook_id = w.id AND d.sweep_at IS NOT NULL ORDER BY d.id LIMIT 1) head
+  WHERE d.webhook_id = w.id AND d.sweep_at IS NOT NULL ORDER BY d.webhook_id, d.id LIMIT 1) head
 WHERE w.ordering = 'strict' AND w.deleted_at IS NULL AND w.status = 'active'
   AND head.status = 'pending' AND head.sweep_at = 'infinity'
 ORDER BY w.id LIMIT CAST(:most AS integer)

@@ -43,7 +43,7 @@ class Scenery:
 
 @dataclass
 class Done:
-    """What was done so far: by kind how often, and which points did not fire when they were armed."""
+    """What was done so far, by kind, and what went wrong in doing it."""
 
     faults: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)

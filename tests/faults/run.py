@@ -33,7 +33,7 @@ WHERE d.status NOT IN ('delivered', 'failed') GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER
 # lease or because it was written while the clock was an hour ahead, would wait for longer than this run.
 STEPS = (100, 200, 400, 800, 1600)
 DISPATCH_SECONDS = 2.0
-SETTLE_SECONDS = 300  # for all to finish once the faults are over, whatever the clock is set to
+SETTLE_SECONDS = 900  # for all to finish once the faults are over, whatever the clock is set to
 
 
 Result = TypeVar("Result")

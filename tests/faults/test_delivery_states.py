@@ -127,6 +127,7 @@ class Deliveries(RuleBasedStateMachine):
             values = {"name": name, "event_types": [self.type], "retry_strategy": strategy, **WEBHOOKS[name]}
             self.webhooks[name] = self.service.webhook(**values)["id"]
         self.world.strict = self.webhooks["strict"]
+        self.send(2)
 
     def teardown(self) -> None:
         """Whatever was done, everything finishes once endpoints answer and the functions run."""
@@ -148,6 +149,9 @@ class Deliveries(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 3))
     def accept(self, count: int) -> None:
+        self.send(count)
+
+    def send(self, count: int) -> None:
         events = [{"type": self.type, "data": {"n": n}} for n in range(count)]
         self.call("POST", "/v1/events/batch", {"events": events})
         self.step(new=count * len(NAMES))

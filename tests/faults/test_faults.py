@@ -15,7 +15,7 @@ from tests.faults.reconcile import Books, told
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.timeout(0 if "HOOKLINE_FAULTS_EVENTS" in os.environ else 600),
+    pytest.mark.timeout(0 if "HOOKLINE_FAULTS_EVENTS" in os.environ else 1800),
 ]
 
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, and_, case, func, null, or_, select
+from sqlalchemy import ColumnElement, FromClause, and_, case, func, literal, null, or_, select, tuple_
 
+from functions.api.queries.webhook_standing import FIRST
 from functions.domain.reopening import INFINITY
 from functions.models import webhook_deliveries, webhook_health, webhooks
 
@@ -41,9 +42,17 @@ def waiting_for(rows: FromClause) -> ColumnElement[Any]:
 
 
 def _follows(rows: FromClause) -> ColumnElement[bool]:
-    """Whether an older delivery of its webhook is not finished."""
-    older = webhook_deliveries.alias("older")
-    ahead = select(older.c.id).where(
-        older.c.webhook_id == rows.c.webhook_id, older.c.sweep_at.is_not(None), older.c.id < rows.c.id
+    """Whether an older delivery of its webhook is not finished: the first of a range that only one index has."""
+    c, older = rows.c, webhook_deliveries.alias("older").c
+    place, key = tuple_(older.webhook_id, older.id), c.id.type
+    first = (
+        select(older.id)
+        .where(
+            place >= tuple_(c.webhook_id, literal(FIRST, key)),
+            place < tuple_(c.webhook_id, c.id),
+            older.sweep_at.is_not(None),
+        )
+        .order_by(older.webhook_id, older.id)
+        .limit(1)
     )
-    return ahead.correlate(rows).exists()
+    return first.correlate(rows).scalar_subquery().is_not(None)

@@ -4,6 +4,7 @@ None of it is configuration: it changes with every failure, and the webhook's ve
 """
 
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, case, func, text
 
@@ -11,6 +12,7 @@ from functions.domain import ordering
 from functions.models import webhook_health
 
 MOST_WAITING = 10_000  # counted of a line: about a ms; more than that and the figure says no more to a person
+FIRST, LAST = str(UUID(int=0)), str(UUID(int=2**128 - 1))  # keys before and behind all others
 h = webhook_health.c
 CLOSED = h.circuit == "closed"
 STANDING: tuple[ColumnElement[Any], ...] = (
@@ -24,17 +26,20 @@ STANDING: tuple[ColumnElement[Any], ...] = (
     case((and_(CLOSED, h.hold_until > func.now()), h.hold_until)).label("held_until"),
     case((h.slow_until > func.now(), h.slow_until)).label("slow_until"),
 )
-# By `webhook_id, id` as the index has it: an order of the key alone is that of every row's primary key, too.
+# A range of (webhook_id, id), ordered by both, is what the index has and no other. With an equality the order would
+# be that of the key alone, and everybody's older rows might be read along the primary key (api/walk.py).
 HEAD = text("""
 SELECT id, event_id, status, attempts, scheduled_at, last_error_code, last_error_message, created_at
 FROM webhook.webhook_deliveries
-WHERE webhook_id = CAST(:webhook_id AS uuid) AND sweep_at IS NOT NULL
+WHERE (webhook_id, id) >= (CAST(:webhook_id AS uuid), CAST(:first AS uuid))
+  AND (webhook_id, id) <= (CAST(:webhook_id AS uuid), CAST(:last AS uuid)) AND sweep_at IS NOT NULL
 ORDER BY webhook_id, id LIMIT 1
 """)
 WAITING = text("""
 SELECT count(*) FROM (
   SELECT FROM webhook.webhook_deliveries
-  WHERE webhook_id = CAST(:webhook_id AS uuid) AND sweep_at IS NOT NULL AND id > CAST(:head AS uuid)
+  WHERE (webhook_id, id) > (CAST(:webhook_id AS uuid), CAST(:head AS uuid))
+    AND (webhook_id, id) <= (CAST(:webhook_id AS uuid), CAST(:last AS uuid)) AND sweep_at IS NOT NULL
   ORDER BY webhook_id, id LIMIT CAST(:most AS integer)
 ) AS behind
 """)
@@ -70,10 +75,11 @@ def shown(row: RowMapping) -> dict[str, Any]:
 
 def line(connection: Connection, webhook_id: str) -> dict[str, Any]:
     """The oldest unfinished delivery of a strict webhook, since when it is there, and how many wait behind it."""
-    head = connection.execute(HEAD, {"webhook_id": webhook_id}).mappings().one_or_none()
+    ends = {"webhook_id": webhook_id, "first": FIRST, "last": LAST}
+    head = connection.execute(HEAD, ends).mappings().one_or_none()
     if head is None:
         return {"head": None, "waiting": 0, "since": None}
-    behind = {"webhook_id": webhook_id, "head": head["id"], "most": MOST_WAITING}
+    behind = {**ends, "head": head["id"], "most": MOST_WAITING}
     waiting = connection.execute(WAITING, behind).scalar_one()
     return {"head": _head(head), "waiting": waiting, "since": head["created_at"]}
 

@@ -184,7 +184,7 @@ def _stop(webhook_id: str, status: Literal["paused", "disabled"], given: ReasonI
 def _tell(connection: Connection, caller: Caller, webhook: dict[str, Any]) -> list[Notice]:
     """Tell who subscribed to it that a webhook was disabled (P11), as when nobody asked for it."""
     what = {
-        "reason": webhook["status_reason"] or "disabled by hand",
+        "reason": webhook["status_reason"],
         "disabled_at": rfc3339(webhook["status_changed_at"]),
     }
     signal = Signal(operational.DISABLED, str(webhook["id"]), None, what)
