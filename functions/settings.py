@@ -43,7 +43,8 @@ class Limits:
     # mended an endpoint waits no longer than for a coffee.
     circuit_open_seconds: int
     circuit_most_seconds: int
-    # Most endpoints answer in a tenth of it. One that takes longer holds a socket while others could be served.
+    # Most endpoints answer in a tenth of it; one that takes longer holds a socket while others could be served. Were
+    # it less, webhooks would be slow whenever we have too much to do.
     slow_after_ms: int
     slow_seconds: int  # as long as a webhook stays in the slow lane after the last slow answer
     # Requests at a time to a slow webhook from one invocation: of 256 sockets an eighth; and where the last answer
@@ -91,7 +92,7 @@ def settings() -> Settings:
             circuit_strikes=_number("CIRCUIT_STRIKES", 10),
             circuit_open_seconds=_number("CIRCUIT_OPEN_SECONDS", 30),
             circuit_most_seconds=_number("CIRCUIT_MOST_SECONDS", 900),
-            slow_after_ms=_number("SLOW_AFTER_MS", 1_000),
+            slow_after_ms=_number("SLOW_AFTER_MS", 2_000),
             slow_seconds=_number("SLOW_SECONDS", 60),
             slow_share=_number("SLOW_SHARE", 32),
             struck_share=_number("STRUCK_SHARE", 4),

@@ -8,6 +8,7 @@ deadline is for the whole request, and a response is read no further than its ca
 
 import os
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ CONNECT_TIMEOUT_MS = 10_000
 READ_CAP_BYTES = 64 << 10  # a longer response is cut off; its status counts all the same
 KEPT_CONNECTIONS = 256
 POLL_SECONDS = 0.2
+# libcurl looks at every request under way whenever it is asked to go on. While there are many, answers may come in
+# for a millisecond first, so that it finds several: 25 µs of CPU a request less.
+FEW, GATHER_SECONDS = 32, 0.001
 
 HEADERS_CAP_BYTES = 64 << 10  # of everything that is no body; more is a failure
 KEPT_HEADERS_BYTES = 16 << 10  # as evidence; of what is recorded twice as much
@@ -100,6 +104,8 @@ def send(
             yield finished
             if not finished:
                 multi.select(POLL_SECONDS)
+                if len(running) > FEW:
+                    time.sleep(GATHER_SECONDS)
     finally:
         for easy, request in running.items():
             multi.remove_handle(easy)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -102,12 +102,14 @@ def note(connection: Connection, seen: Iterable[Seen]) -> list[Turn]:
     """Write down what these outcomes say of their webhooks; which of them turned."""
     summaries: dict[str, _Summary] = {}
     for one in sorted(seen, key=lambda one: one.sent_at):
-        summaries.setdefault(one.webhook_id, _Summary(one.webhook_id)).add(one)
+        if (summary := summaries.get(one.webhook_id)) is None:
+            summary = summaries[one.webhook_id] = _Summary(one.webhook_id)
+        summary.add(one)
     if not summaries:
         return []
     limits = settings().limits
     given = {
-        "outcomes": json.dumps([asdict(one) for one in summaries.values()], default=datetime.isoformat),
+        "outcomes": json.dumps([vars(one) for one in summaries.values()], default=datetime.isoformat),
         "strikes": limits.circuit_strikes,
         "open": limits.circuit_open_seconds,
         "most": limits.circuit_most_seconds,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 LEASE_MARGIN_MS = 5_000  # past the end of the invocation, after which nothing of it can record any more
-RECORD_AT_ONCE = 100  # outcomes a statement
+RECORD_AT_ONCE = 200  # outcomes a statement
 RECORD_AFTER_SECONDS = 0.5  # so that what is done does not wait for what hangs
 UNREADABLE_FOR = timedelta(minutes=1)
 SENT_FOR = timedelta(seconds=OUTBOX_SECONDS)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 LAST_START_MARGIN_MS = 3_000  # what recording needs after the last response
-IDLE_AFTER_SECONDS = 0.1  # most endpoints have answered by then
+IDLE_AFTER_SECONDS = 0.5  # most endpoints have answered by then, and the invocation, which is paid for, is over
 MOST_WAITING = 100  # claims at hand beyond which no more are taken in: a message's worth
 PER_HOST = 32  # requests at a time to one host and port: an endpoint may have few sockets and we many functions
 
@@ -33,6 +33,7 @@ class Outbound:
         self._context = context
         self._intake = intake
         self._opened: dict[str, Opened | None] = {}
+        self._hosts: dict[str, str] = {}  # with the port, by webhook
         self._waiting: dict[str, deque[Claim]] = {}  # by host
         self._lines: dict[
             str, deque[Claim]
@@ -48,6 +49,7 @@ class Outbound:
         for claimed in claims:
             if claimed.webhook.id not in self._opened:
                 self._opened[claimed.webhook.id] = opened(claimed.webhook)
+                self._hosts[claimed.webhook.id] = urlsplit(claimed.webhook.url).netloc
         for claimed in claims:
             if self._opened[claimed.webhook.id] is None:
                 self.unreadable.append(claimed)
@@ -81,7 +83,7 @@ class Outbound:
         """Make room at the host that answered."""
         claimed: Claim = response.request.reference
         del self._under_way[claimed.id]
-        self._at_hosts[_host(claimed)] -= 1
+        self._at_hosts[self._hosts[claimed.webhook.id]] -= 1
 
     def is_last(self, claimed: Claim) -> bool:
         """Whether nothing of its strict webhook's line is at hand behind it."""
@@ -120,7 +122,7 @@ class Outbound:
         return withdrawn
 
     def _wait(self, claimed: Claim) -> None:
-        self._waiting.setdefault(_host(claimed), deque()).append(claimed)
+        self._waiting.setdefault(self._hosts[claimed.webhook.id], deque()).append(claimed)
 
     def _begin(self, claimed: Claim) -> Request | None:
         webhook = self._opened[claimed.webhook.id]
@@ -129,7 +131,7 @@ class Outbound:
             self.late += self._lines.pop(claimed.webhook.id, ())
             return None
         self._under_way[claimed.id] = (claimed, time.monotonic())
-        self._at_hosts[_host(claimed)] += 1
+        self._at_hosts[self._hosts[claimed.webhook.id]] += 1
         return request(claimed, webhook, int(time.time()))
 
     def _next(self) -> Claim | None:
@@ -157,7 +159,3 @@ class Outbound:
 
 def _goes(claimed: Claim, webhook_ids: Collection[str]) -> bool:
     return claimed.webhook.id in webhook_ids and not claimed.webhook.strict
-
-
-def _host(claimed: Claim) -> str:
-    return urlsplit(claimed.webhook.url).netloc

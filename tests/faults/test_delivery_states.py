@@ -44,6 +44,9 @@ WEBHOOKS: dict[str, dict[str, Any]] = {
     "limited": {"max_attempts": 2, "rate_limit": {"requests": 3, "per_seconds": 60}},
 }
 ANSWERS = st.sampled_from([200, 200, 200, 404, 500, 503, 410, None])  # None: no answer in time
+MEANWHILE = st.sampled_from(
+    [None, None, "lease over", "lease over, again", "lease over, again", "paused", "disabled", "deleted"]
+)
 INDEX = st.integers(0, 1 << 16)  # of a message or a delivery, modulo how many there are
 ROUNDS = 60  # at the end, for everything to finish
 FINISHED = ("delivered", "failed")
@@ -162,9 +165,7 @@ class Deliveries(RuleBasedStateMachine):
         kept=st.booleans(),
         answers=st.lists(ANSWERS, min_size=1, max_size=5),
         crash_after=st.sampled_from([None, None, None, 0, 1, 2]),
-        meanwhile=st.sampled_from(
-            [None, None, "lease over", "lease over, again", "paused", "disabled", "deleted"]
-        ),
+        meanwhile=MEANWHILE,
         name=st.sampled_from(NAMES),
     )
     def deliver(
@@ -183,7 +184,7 @@ class Deliveries(RuleBasedStateMachine):
         taken = list({mine[pick % len(mine)].id: mine[pick % len(mine)] for pick in picks}.values())
         self.world.answers = itertools.cycle(answers)
         self.world.crash_after = crash_after
-        self.world.meanwhile = self.during(meanwhile, name, taken)
+        self.world.meanwhile = self.during(meanwhile, name)
         self.invocations = 1
         done = self.world.invoke(queue, taken)
         if not kept:
@@ -194,7 +195,7 @@ class Deliveries(RuleBasedStateMachine):
             *((("failed", s) for s in ("pending", "delivering", "delivered")) if _any_letter(taken) else ()),
         )
 
-    def during(self, what: str | None, name: str, taken: list[Message]) -> Callable[[], None] | None:
+    def during(self, what: str | None, name: str) -> Callable[[], None] | None:
         """What happens while the first request is under way."""
         if what == "paused":
             return lambda: self.stop(name, "pause")
@@ -205,7 +206,7 @@ class Deliveries(RuleBasedStateMachine):
         if what == "lease over":
             return self.free
         if what == "lease over, again":
-            return lambda: self.free_and_deliver(taken)
+            return self.free_and_deliver
         return None
 
     def free(self) -> None:
@@ -213,11 +214,13 @@ class Deliveries(RuleBasedStateMachine):
         self.pass_time(200)
         dispatch.handler({}, Context())
 
-    def free_and_deliver(self, taken: list[Message]) -> None:
+    def free_and_deliver(self) -> None:
+        """And another invocation makes it, and whatever else waits, before the first has recorded anything."""
         self.free()
-        self.invocations += 1
-        mine = [message for message in self.world.bag if message.queue == "retry" and not message.is_letter]
-        self.world.invoke("retry", [*mine, *(message for message in taken if message.queue == "retry")])
+        for queue in ("delivery", "retry"):
+            self.invocations += 1
+            mine = [message for message in self.world.bag if message.queue == queue and not message.is_letter]
+            self.world.invoke(queue, mine)
 
     @precondition(lambda self: self.rows)
     @rule(pick=INDEX, off=st.sampled_from([-1, 1, 7]), queue=st.sampled_from(["delivery", "retry"]))

@@ -32,6 +32,23 @@ def test_parameters_of_every_kind_arrive(connection) -> None:
     "statement",
     ["SELECT * FROM no_such_table WHERE 1 = :a", "SELECT 1 / (:a - 1)", "SELEC :a", "SELECT CAST(:b AS int)"],
 )
+@pytest.mark.parametrize(
+    "values",
+    [
+        [],
+        ["01a1f8b1-9224-7dd5-93c0-8632c1ed87f3"] * 3,
+        ["n" * 36, "NULL", None],
+        ["NULL" * 9],
+        ['a"b', "c,d", "{e}", "f\\g", "", " "],
+        ["," * 36, "{" * 36],
+        ["é" * 36],
+        ["01a1f8b1-9224-7dd5-93c0-8632c1ed87f3", None],
+    ],
+)
+def test_arrays_arrive_as_they_are(connection, values: list[str | None]) -> None:
+    assert connection.execute(text("SELECT CAST(:values AS text[])"), {"values": values}).scalar_one() == values
+
+
 def test_after_an_error_the_connection_goes_on(connection, statement: str) -> None:
     for _ in range(2):
         with pytest.raises(DBAPIError):

@@ -5,11 +5,14 @@ import time
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from functions.adapters.database import transaction
 from functions.api.queries import webhook_standing
+from functions.api.queries.waiting import waiting_for
 from functions.domain import ordering
 from functions.domain.jobs import BATCH
+from functions.models import webhook_deliveries
 from functions.settings import settings
 from tests.conftest import Databases
 from tests.integration.conftest import Answer, Service
@@ -154,16 +157,19 @@ def test_a_long_line_is_counted_up_to_a_bound_and_read_along_its_own_index(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     webhook, busy = service.webhook(ordering="strict"), service.webhook(name="busy")
-    held(service, busy, 5_000)
-    line = held(service, webhook, 300)
-    held(service, busy, 5_000)
+    held(service, busy, 8_000)
+    line = held(service, webhook, 5_000)
     service.sql.run("ANALYZE")
     monkeypatch.setattr(webhook_standing, "MOST_WAITING", 100)
     pages: list[int] = []
     with measured(pages) as connection:
         found = webhook_standing.line(connection, webhook["id"])
     assert (str(found["head"]["delivery_id"]), found["waiting"]) == (line[0], 100)
-    assert max(pages) < 150, "a page each at most, of more than a thousand"
+    assert max(pages) < 150, "the others' are on twice as many"
+    with measured(pages) as connection:
+        newest = select(waiting_for(webhook_deliveries)).where(webhook_deliveries.c.id.in_(line[-100:]))
+        assert set(connection.execute(newest).scalars()) == {"line"}
+    assert pages[-1] < 15 * 100, "a few look-ups for each"
 
 
 MENDED = [

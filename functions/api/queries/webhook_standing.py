@@ -26,8 +26,8 @@ STANDING: tuple[ColumnElement[Any], ...] = (
     case((and_(CLOSED, h.hold_until > func.now()), h.hold_until)).label("held_until"),
     case((h.slow_until > func.now(), h.slow_until)).label("slow_until"),
 )
-# A range of (webhook_id, id), ordered by both, is what the index has and no other. With an equality the order would
-# be that of the key alone, and everybody's older rows might be read along the primary key (api/walk.py).
+# A range of (webhook_id, id), ordered by both, is what the index has and no other. With an equality the order
+# would be that of the key alone, and everybody's older rows might be read along the primary key (api/walk.py).
 HEAD = text("""
 SELECT id, event_id, status, attempts, scheduled_at, last_error_code, last_error_message, created_at
 FROM webhook.webhook_deliveries

@@ -87,9 +87,9 @@ def test_what_each_failure_means(code: str, strike: bool, slow: bool) -> None:
 
 
 def test_an_answer_that_took_long_is_slow_whatever_it_says() -> None:
-    assert decided(Answer(200, time_ms=999)).slow is False
-    assert decided(Answer(200, time_ms=1_000)).slow is True
-    assert decided(Answer(404, time_ms=1_000)).slow is True
+    assert decided(Answer(200, time_ms=1_999)).slow is False
+    assert decided(Answer(200, time_ms=2_000)).slow is True
+    assert decided(Answer(404, time_ms=2_000)).slow is True
 
 
 @pytest.mark.parametrize(
