@@ -43,8 +43,8 @@ class Limits:
     # mended an endpoint waits no longer than for a coffee.
     circuit_open_seconds: int
     circuit_most_seconds: int
-    # Most endpoints answer in a tenth of it; one that takes longer holds a socket while others could be served. Were
-    # it less, webhooks would be slow whenever we have too much to do.
+    # Most endpoints answer in a tenth of it; one that takes longer holds a socket while others could be served.
+    # Were it less, webhooks would be slow whenever we have too much to do.
     slow_after_ms: int
     slow_seconds: int  # as long as a webhook stays in the slow lane after the last slow answer
     # Requests at a time to a slow webhook from one invocation: of 256 sockets an eighth; and where the last answer

@@ -29,10 +29,6 @@ def test_parameters_of_every_kind_arrive(connection) -> None:
 
 
 @pytest.mark.parametrize(
-    "statement",
-    ["SELECT * FROM no_such_table WHERE 1 = :a", "SELECT 1 / (:a - 1)", "SELEC :a", "SELECT CAST(:b AS int)"],
-)
-@pytest.mark.parametrize(
     "values",
     [
         [],
@@ -49,6 +45,10 @@ def test_arrays_arrive_as_they_are(connection, values: list[str | None]) -> None
     assert connection.execute(text("SELECT CAST(:values AS text[])"), {"values": values}).scalar_one() == values
 
 
+@pytest.mark.parametrize(
+    "statement",
+    ["SELECT * FROM no_such_table WHERE 1 = :a", "SELECT 1 / (:a - 1)", "SELEC :a", "SELECT CAST(:b AS int)"],
+)
 def test_after_an_error_the_connection_goes_on(connection, statement: str) -> None:
     for _ in range(2):
         with pytest.raises(DBAPIError):
