@@ -31,7 +31,7 @@ WHERE d.status NOT IN ('delivered', 'failed') GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER
 """
 # By so many seconds the functions' clock is put on when nothing moves any more: what waits, for a lost message, a
 # lease or because it was written while the clock was an hour ahead, would wait for longer than this run.
-STEPS = (100, 200, 400, 800, 1600)
+STEPS = (100, 3700)
 DISPATCH_SECONDS = 2.0
 SETTLE_SECONDS = 900  # for all to finish once the faults are over, whatever the clock is set to
 
