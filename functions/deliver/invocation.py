@@ -81,6 +81,7 @@ class Invocation:
         received = self._intake.close(receiving)
         if not received:
             return
+        logger.info("taken in", messages=len(received))
         batch = intake.sort(received)
         self._claim(batch)
         failed = [*(one for one, letter in batch.letters if self._is_dying(one, letter)), *batch.foreign]
