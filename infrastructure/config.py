@@ -34,8 +34,8 @@ class Stage:
     egress_ports: tuple[int, ...] = (443, 8443)  # HTTPS and its usual alternative; empty means any port
     egress_allowed_networks: tuple[str, ...] = ()  # empty: only globally reachable addresses
 
-    # When a webhook is spared, slowed down or disabled: (variable, value) where it is to differ from the default in
-    # functions/settings.py, which says why it is what it is. Such as ("CIRCUIT_STRIKES", 20).
+    # When a webhook is spared, slowed down or disabled: (variable, value) where it is to differ from the default,
+    # which stands in functions/settings.py with its reason. Such as ("CIRCUIT_STRIKES", 20).
     limits: tuple[tuple[str, int], ...] = ()
 
     # Logs

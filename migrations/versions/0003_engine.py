@@ -5,8 +5,9 @@ Revises: 0002
 
 Safety rule: the code of the previous release must keep working on the new schema (expand now, contract one
 release later). Only columns that are null or have constant defaults, and indexes, are added; the audit log takes
-one more kind of actor. The downgrade forgets how endpoints are doing, which is learnt anew, and what strict
-webhooks have in line is due at once, in no order.
+one more kind of actor, and dead letters may be of deliveries that were never tried. The downgrade forgets those,
+what the audit log says of Hookline itself, and how endpoints are doing, which is learnt anew; what strict webhooks
+have in line is due at once, in no order.
 """
 
 from alembic import op
@@ -44,6 +45,9 @@ CREATE INDEX webhook_health_failing ON webhook.webhook_health (failing_since) WH
 CREATE INDEX webhooks_strict ON webhook.webhooks (id) WHERE ordering = 'strict' AND deleted_at IS NULL;
 CREATE INDEX webhook_deliveries_unfinished_by_webhook ON webhook.webhook_deliveries (webhook_id, id)
   WHERE sweep_at IS NOT NULL;
+ALTER TABLE webhook.webhook_dlq
+  DROP CONSTRAINT webhook_dlq_attempts_range,
+  ADD CONSTRAINT webhook_dlq_attempts_range CHECK (attempts >= 0);
 ALTER TABLE webhook.audit_log
   DROP CONSTRAINT audit_log_actor_known,
   ADD CONSTRAINT audit_log_actor_known CHECK (actor_type IN ('api_key', 'admin', 'hookline'));
@@ -51,6 +55,10 @@ ALTER TABLE webhook.audit_log
 DOWN = """
 UPDATE webhook.webhook_deliveries d SET sweep_at = now() FROM webhook.webhooks w
   WHERE w.id = d.webhook_id AND w.ordering = 'strict' AND w.status = 'active' AND d.sweep_at = 'infinity';
+DELETE FROM webhook.webhook_dlq WHERE attempts = 0;
+ALTER TABLE webhook.webhook_dlq
+  DROP CONSTRAINT webhook_dlq_attempts_range,
+  ADD CONSTRAINT webhook_dlq_attempts_range CHECK (attempts >= 1);
 ALTER TABLE webhook.audit_log DROP CONSTRAINT audit_log_actor_known;
 DELETE FROM webhook.audit_log WHERE actor_type = 'hookline';
 ALTER TABLE webhook.audit_log ADD CONSTRAINT audit_log_actor_known CHECK (actor_type IN ('api_key', 'admin'));

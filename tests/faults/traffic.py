@@ -40,7 +40,7 @@ REFUSING = Wish("refusing", "refusing", range(30, 33), values={"max_attempts": 2
 TROUBLED = Wish("troubled", "ok", range(15, 25), values={"max_attempts": 15})
 PAUSED = Wish("paused", "ok", range(65, 75))
 GONE = Wish("gone", "ok", range(80, 83))
-LIMITED = Wish("limited", "ok", range(55, 61), values={"rate_limit": {"requests": 10, "per_seconds": 1}})
+LIMITED = Wish("limited", "ok", range(55, 61), values={"rate_limit": {"requests": 20, "per_seconds": 1}})
 WISHES = (
     Wish(HEALTHY, "ok"),
     Wish("orders", "ok", types=("order.*",)),

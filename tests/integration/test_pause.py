@@ -264,8 +264,8 @@ def test_a_hold_that_comes_first_is_seen_by_the_resume_that_waits_for_it(
     rows = unsent._tokens([taken])
     with databases.connect(settings().database.url) as holder:
         holder.run("BEGIN")
-        statement = str(unsent.HOLD.text)
-        holder.run(statement, **rows, webhooks=[webhook["id"]])
+        waiting = [str(id) for (id,) in holder.run(str(unsent.LOCK.text), webhooks=[webhook["id"]])]
+        holder.run(str(unsent.HOLD.text), **rows, waiting=waiting)
         answers: list[Any] = []
         resuming = threading.Thread(target=lambda: answers.append(resume(service, webhook)))
         resuming.start()

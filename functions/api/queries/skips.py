@@ -11,8 +11,7 @@ d = webhook_deliveries.c
 # So that its ordering stays what it is.
 LOCK_WEBHOOK = text("SELECT ordering FROM webhook.webhooks WHERE id = CAST(:id AS uuid) FOR SHARE")
 # The dead letter is for the record: nobody is to look after it, and no message of it goes to the queue. A test
-# event leaves none, as when it fails. What the last attempt came to is kept in it; where there was none, it
-# counts as one, since the column takes no less.
+# event leaves none, as when it fails. What the last attempt came to is kept in it.
 GIVE_UP = text("""
 WITH given_up AS (
   UPDATE webhook.webhook_deliveries
@@ -26,7 +25,7 @@ INSERT INTO webhook.webhook_dlq (project_id, application_id, webhook_id, event_i
   reason, attempts, last_error_code, last_error_message, last_response_status,
   status, resolved_at, resolved_by, updated_by, notes)
 SELECT project_id, application_id, webhook_id, event_id, event_type, id,
-  'skipped', greatest(attempts, 1), code, message, last_response_status,
+  'skipped', attempts, code, message, last_response_status,
   'discarded', now(), :by, CAST(:by AS uuid), :notes
 FROM given_up WHERE event_type <> 'hookline.test'
 """)
