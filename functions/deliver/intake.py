@@ -53,7 +53,8 @@ def sort(received: list[Received]) -> Batch:
         if isinstance(message, messages.DeadLetter):
             batch.letters.append((one, message))
         else:
-            batch.tokens |= message.tokens
+            for id, token in message.tokens.items():  # of two messages for a delivery the older says nothing
+                batch.tokens[id] = max(token, batch.tokens.get(id, 0))
     return batch
 
 

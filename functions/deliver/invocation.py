@@ -4,6 +4,8 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import DBAPIError
+
 from functions.adapters import outbox, queues
 from functions.adapters.database import again, transaction
 from functions.adapters.outbox import Follow
@@ -45,6 +47,7 @@ class Invocation:
         self._intake = Intake(lane, context)
         self._outbound = Outbound(context, self._intake)
         self._done: list[Response] = []
+        self._is_urgent = False  # a line goes on only when what came of its head is recorded
         self._since = time.monotonic()
 
     def run(self, batch: Batch) -> list[Received]:
@@ -55,6 +58,7 @@ class Invocation:
                 if isinstance(one, Response):
                     self._outbound.done(one)
                     self._done.append(one)
+                    self._is_urgent |= one.request.reference.webhook.strict
                 elif isinstance(one, Receiving):
                     self._take_in(one)
             if self._is_time_to_record():
@@ -83,7 +87,12 @@ class Invocation:
             return
         logger.info("taken in", messages=len(received))
         batch = intake.sort(received)
-        self._claim(batch)
+        try:
+            self._claim(batch)
+        except DBAPIError:
+            # What is under way is not to suffer: it is recorded, or fails, in its own time. These come again.
+            logger.exception("not claimed", messages=len(received))
+            return
         failed = [*(one for one, letter in batch.letters if self._is_dying(one, letter)), *batch.foreign]
         bounce(self._lane, failed)
         kept = {one.id for one in failed}
@@ -92,21 +101,15 @@ class Invocation:
             queues.delete(receiving.queue_url, done)
 
     def _is_time_to_record(self) -> bool:
-        """Lines go on when what came of their head is recorded, so that is done at once."""
-        if not self._done:
-            return False
-        waited = time.monotonic() - self._since > RECORD_AFTER_SECONDS
-        return (
-            waited
-            or len(self._done) >= RECORD_AT_ONCE
-            or any(one.request.reference.webhook.strict for one in self._done)
-        )
+        if self._is_urgent or len(self._done) >= RECORD_AT_ONCE:
+            return True
+        return bool(self._done) and time.monotonic() - self._since > RECORD_AFTER_SECONDS
 
     def _record(self) -> None:
         self._since = time.monotonic()
         if not self._done:
             return
-        results, self._done = results_of(self._done), []
+        results, self._done, self._is_urgent = results_of(self._done), [], False
         ended = {one.claim.webhook.id for one in results if self._outbound.is_last(one.claim)}
         recorded = record(results, ended)
         logger.info(

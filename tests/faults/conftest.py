@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tests.integration.conftest import service
 __all__ = ["service", "template"]
 
 # The run inside `make test`: enough events to come by every named point, and no waiting for what takes minutes.
-SHORT = Options(seed=1, events=2_000, per_second=50, patience=0)
+SHORT = Options(seed=1, events=2_000, per_second=50, patience=0, rounds=1)
 LONG_PER_SECOND = 120.0
 LONG_PATIENCE_SECONDS = 180.0  # above what any fault but a lost dispatch and a clock ahead holds a delivery up for
 
@@ -24,8 +25,8 @@ def options() -> Options:
     seed = int(os.environ.get("HOOKLINE_FAULTS_SEED", SHORT.seed))
     events = os.environ.get("HOOKLINE_FAULTS_EVENTS")
     if events is None:
-        return Options(seed, SHORT.events, SHORT.per_second, SHORT.patience)
-    return Options(seed, int(events), LONG_PER_SECOND, LONG_PATIENCE_SECONDS, settle=1800)
+        return replace(SHORT, seed=seed)
+    return Options(seed, int(events), LONG_PER_SECOND, LONG_PATIENCE_SECONDS, rounds=None)
 
 
 @pytest.fixture(scope="session")

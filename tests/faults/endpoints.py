@@ -72,8 +72,8 @@ def _answer(kind: str, webhook_id: str, time_: int) -> tuple[int, float]:
             return 404, 0.0
         case "flaky":  # one in ten is refused once, another one twice
             return (500 if time_ <= {0: 2, 1: 1}.get(chance % 10, 0) else 200), 0.0
-        case "stumbling":  # one in 15 is refused once, one in 30 always
-            refused = chance % 30 == 0 or (chance % 15 == 1 and time_ == 1)
+        case "stumbling":  # one in 30 is refused once, one in 60 always
+            refused = chance % 60 == 0 or (chance % 30 == 1 and time_ == 1)
             return (404 if refused else 200), 0.0
         case "slow":  # up to half a second, and one in 20 hangs at first
             return 200, (HANGS_SECONDS if chance % 20 == 0 and time_ == 1 else chance % 10 / 20)

@@ -1,5 +1,6 @@
 """The faults of a run, in an order of the seed, while events flow: three at a time, each of another lane."""
 
+import itertools
 import os
 import random
 import signal
@@ -50,13 +51,13 @@ class Done:
 
 
 class Injector:
-    """Goes through rounds of faults until it is told to end.
+    """Goes through rounds of faults until it is told to end, or through `rounds` of them.
 
     A lane is a thread: one for the points of `deliver`, one for those of the other functions, one for what is done
     from outside. In a round each of a lane's faults comes once, in an order of the seed, the lane and the round.
     """
 
-    def __init__(self, scenery: Scenery, *, seed: int) -> None:
+    def __init__(self, scenery: Scenery, *, seed: int, rounds: int | None) -> None:
         self.done = Done()
         self._on = scenery
         self._end = threading.Event()
@@ -81,7 +82,7 @@ class Injector:
         }
         deliver = {point for point in POINTS if point.startswith("deliver.")}
         lanes = {"deliver": deliver, "functions": POINTS.keys() - deliver, "outside": self._kinds.keys()}
-        self._lanes = [Lane(self, kinds, random.Random(f"{seed} {name}")) for name, kinds in lanes.items()]
+        self._lanes = [Lane(self, kinds, random.Random(f"{seed} {name}"), rounds) for name, kinds in lanes.items()]
 
     @property
     def kinds(self) -> set[str]:
@@ -144,9 +145,19 @@ class Injector:
             requests.post(url, data=b"{}", headers={"Authorization": "by hand"}, timeout=60)
 
     def _start_job(self) -> None:
-        """The dead letters of the refusing endpoint once more, by a job."""
+        """The dead letters of the refusing endpoint once more, by a job, as soon as there are any."""
+        deadline = time.monotonic() + FIRES_WITHIN_SECONDS
+        while not self._dead_letters() and time.monotonic() < deadline:
+            time.sleep(0.1)
         wanted = {"webhook_id": self._on.project.webhooks[REFUSING.name]}
         self._on.project.call("POST", "/v1/dead-letters/redrive", wanted)
+
+    def _dead_letters(self) -> int:
+        pending = "SELECT count(*) FROM webhook.webhook_dlq WHERE status = 'pending'"
+        try:
+            return int(self._on.database.rows(pending)[0][0])
+        except AWAY:
+            return 0
 
     def _kill(self, name: str, how: signal.Signals, chance: random.Random) -> None:
         """One of the processes of this name, if there are any at this moment."""
@@ -236,11 +247,14 @@ class Injector:
 class Lane:
     """Faults of one sort, one after the other in a thread of its own."""
 
-    def __init__(self, injector: Injector, kinds: Iterable[str], chance: random.Random) -> None:
+    def __init__(
+        self, injector: Injector, kinds: Iterable[str], chance: random.Random, rounds: int | None
+    ) -> None:
         self.round_done = threading.Event()
         self._injector = injector
         self._kinds = sorted(kinds)
         self._chance = chance
+        self._rounds = itertools.count() if rounds is None else range(rounds)
         self._thread = threading.Thread(target=self._run, name="faults", daemon=True)
 
     def start(self) -> None:
@@ -260,7 +274,7 @@ class Lane:
             time.sleep(self._chance.uniform(0.05, 0.4))
 
     def _plan(self) -> Iterator[str]:
-        while True:
+        for _ in self._rounds:
             round_ = self._chance.sample(self._kinds, len(self._kinds))
             yield from round_
             for _ in range(TRIES):  # points that nobody came by in time

@@ -32,8 +32,8 @@ WHERE d.status NOT IN ('delivered', 'failed') GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER
 # By so many seconds the functions' clock is put on when nothing moves any more: what waits, for a lost message, a
 # lease or because it was written while the clock was an hour ahead, would wait for longer than this run.
 STEPS = (100, 3700)
-DISPATCH_SECONDS = 2.0
-SETTLE_SECONDS = 900  # for all to finish once the faults are over, whatever the clock is set to
+STILL_SECONDS = 1.0  # without a delivery ending, nothing moves any more
+SETTLE_SECONDS = 1800  # for all to finish once the faults are over, whatever the clock is set to
 
 
 Result = TypeVar("Result")
@@ -47,7 +47,7 @@ class Options:
     events: int
     per_second: float
     patience: float
-    settle: float = SETTLE_SECONDS
+    rounds: int | None  # of faults; None: for as long as there are events
 
 
 @dataclass
@@ -95,7 +95,7 @@ class Run:
 
     def go(self) -> Outcome:
         scenery = self._timed("start", self._start)
-        injector = Injector(scenery, seed=self._options.seed)
+        injector = Injector(scenery, seed=self._options.seed, rounds=self._options.rounds)
         driver = Driver(
             self._service["api_url"],
             scenery.project.key,
@@ -160,9 +160,9 @@ class Run:
             now = time.monotonic()
             if left < least:
                 least, since = left, now
-            if now - began > self._options.settle:
+            if now - began > SETTLE_SECONDS:
                 return scenery.database.rows(WAITING) or [["dead letters or jobs", left]]
-            if now - began > self._options.patience and now - since > DISPATCH_SECONDS:
+            if now - began > self._options.patience and now - since > STILL_SECONDS:
                 self._left_after_patience = self._left_after_patience or left
                 step = STEPS[min(self._clock_steps, len(STEPS) - 1)]
                 self._clock_steps += 1

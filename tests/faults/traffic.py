@@ -35,7 +35,7 @@ class Wish:
 
 
 HEALTHY = "healthy"
-STRICT = Wish("strict", "stumbling", range(40, 46), values={"ordering": "strict", "max_attempts": 3})
+STRICT = Wish("strict", "stumbling", range(40, 45), values={"ordering": "strict", "max_attempts": 3})
 REFUSING = Wish("refusing", "refusing", range(30, 33), values={"max_attempts": 2})
 TROUBLED = Wish("troubled", "ok", range(15, 25), values={"max_attempts": 15})
 PAUSED = Wish("paused", "ok", range(65, 75))
