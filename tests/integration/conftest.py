@@ -15,6 +15,7 @@ from functions.api import handler as api
 from functions.authorizer import handler as authorizer
 from functions.settings import settings
 from tests.conftest import Databases
+from tests.integration.endpoint import Endpoint, endpoint
 
 
 @dataclass
@@ -132,6 +133,13 @@ class Service:
                 for one in got
             ]
         return records
+
+
+@pytest.fixture
+def receiver() -> Iterator[Endpoint]:
+    """A customer's endpoint."""
+    with endpoint() as here:
+        yield here
 
 
 def forget_caches() -> None:

@@ -1,7 +1,6 @@
 """The circuit breaker: an endpoint that fails is left alone, tried now and then, and found again (P6)."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,12 +10,6 @@ from tests.integration.endpoint import Endpoint, endpoint
 from tests.integration.engine_scene import batch, deliveries, due, health, pass_time, run, run_all, statuses
 
 FIXED = {"kind": "fixed", "delay_seconds": 3600}
-
-
-@pytest.fixture
-def receiver() -> Iterator[Endpoint]:
-    with endpoint() as here:
-        yield here
 
 
 def opened(service: Service, receiver: Endpoint, status: int = 500) -> dict:

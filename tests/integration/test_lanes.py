@@ -15,12 +15,6 @@ from tests.integration.engine_scene import batch, deliveries, due, health, named
 
 
 @pytest.fixture
-def receiver() -> Iterator[Endpoint]:
-    with endpoint() as here:
-        yield here
-
-
-@pytest.fixture
 def other() -> Iterator[Endpoint]:
     with endpoint() as here:
         yield here

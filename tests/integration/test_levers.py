@@ -1,6 +1,5 @@
 """Retrying deliveries by hand: one, or those that a query means."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from functions.deliver import handler as deliver
 from functions.domain import reopening
 from functions.domain.jobs import MAX_ATTEMPTS
 from tests.integration.conftest import Context, Service
-from tests.integration.endpoint import Endpoint, endpoint
+from tests.integration.endpoint import Endpoint
 from tests.integration.levers_scene import (
     DEAD,
     ago,
@@ -32,12 +31,6 @@ from tests.integration.levers_scene import (
 )
 
 UNKNOWN = "01a1f8b1-9224-7dd5-93c0-8632c1ed87f3"
-
-
-@pytest.fixture
-def receiver() -> Iterator[Endpoint]:
-    with endpoint() as here:
-        yield here
 
 
 def retry(service: Service, id: str, **options: Any) -> Any:

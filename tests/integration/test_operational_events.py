@@ -400,12 +400,6 @@ def listener(service: Service) -> Iterator[Endpoint]:
         yield here
 
 
-@pytest.fixture
-def receiver() -> Iterator[Endpoint]:
-    with endpoint() as here:
-        yield here
-
-
 def attempt(service: Service) -> None:
     """Whatever waits is tried once, and what that brings about is delivered."""
     service.sql.run(MAKE_DUE)

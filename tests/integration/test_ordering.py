@@ -1,7 +1,6 @@
 """Strict ordering: event N+1 is not sent before N is delivered or given up (P7)."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,12 +13,6 @@ from tests.integration.endpoint import Endpoint, endpoint
 from tests.integration.engine_scene import batch, deliveries, due, named, pass_time, run, run_all, statuses
 
 FIXED = {"kind": "fixed", "delay_seconds": 60}
-
-
-@pytest.fixture
-def receiver() -> Iterator[Endpoint]:
-    with endpoint() as here:
-        yield here
 
 
 def ordered(service: Service, receiver: Endpoint, **values: Any) -> dict[str, Any]:

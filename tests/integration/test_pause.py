@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from functions.jobs import kinds
 from functions.settings import settings
 from tests.conftest import Databases
 from tests.integration.conftest import Context, Service
-from tests.integration.endpoint import Endpoint, endpoint
+from tests.integration.endpoint import Endpoint
 from tests.integration.levers_scene import (
     audited,
     delivery,
@@ -33,12 +32,6 @@ from tests.integration.levers_scene import (
 )
 
 HELD = "SELECT count(*) FROM webhook.webhook_deliveries WHERE sweep_at = 'infinity'"
-
-
-@pytest.fixture
-def receiver() -> Iterator[Endpoint]:
-    with endpoint() as here:
-        yield here
 
 
 def pause(service: Service, webhook: dict, **body: Any) -> Any:

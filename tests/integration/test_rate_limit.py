@@ -1,6 +1,5 @@
 """The rate limit: a token bucket, and a line for what it has no token for (D9)."""
 
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -8,12 +7,6 @@ import pytest
 from tests.integration.conftest import Service
 from tests.integration.endpoint import Endpoint, endpoint
 from tests.integration.engine_scene import batch, deliveries, due, health, pass_time, run, run_all, statuses
-
-
-@pytest.fixture
-def receiver() -> Iterator[Endpoint]:
-    with endpoint() as here:
-        yield here
 
 
 def limited(service: Service, receiver: Endpoint, requests: int, per_seconds: int) -> dict:

@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from functions.jobs import progress
 from functions.settings import settings
 from tests.conftest import Databases
 from tests.integration.conftest import Context, Service
-from tests.integration.endpoint import Endpoint, endpoint
+from tests.integration.endpoint import Endpoint
 from tests.integration.levers_scene import (
     ago,
     audited,
@@ -33,12 +32,6 @@ INSERT INTO webhook.webhook_events (project_id, type, data, correlation_id, appl
 SELECT CAST(:project AS uuid), :type, CAST(:data AS jsonb), 'scene', CAST(:application AS uuid), :environment
 FROM generate_series(1, CAST(:count AS integer)) RETURNING id
 """
-
-
-@pytest.fixture
-def receiver() -> Iterator[Endpoint]:
-    with endpoint() as here:
-        yield here
 
 
 def events(

@@ -1,14 +1,11 @@
 """Replaying an event: to whom it goes, and when there is nothing to replay."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from functions.domain.filters import compile_filter
 from tests.integration.conftest import Service
-from tests.integration.endpoint import Endpoint, endpoint
+from tests.integration.endpoint import Endpoint
 from tests.integration.levers_scene import (
     ago,
     audited,
@@ -27,12 +24,6 @@ INSERT INTO webhook.webhook_events (project_id, type, data, correlation_id, appl
 SELECT CAST(:project AS uuid), :type, CAST(:data AS jsonb), 'scene', CAST(:application AS uuid), :environment
 FROM generate_series(1, CAST(:count AS integer)) RETURNING id
 """
-
-
-@pytest.fixture
-def receiver() -> Iterator[Endpoint]:
-    with endpoint() as here:
-        yield here
 
 
 def events(

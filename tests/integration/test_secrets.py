@@ -2,7 +2,6 @@
 
 import json
 from base64 import b64decode
-from collections.abc import Iterator
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -10,18 +9,12 @@ from standardwebhooks.webhooks import Webhook
 
 from functions.deliver import handler as deliver
 from tests.integration.conftest import Answer, Context, Service
-from tests.integration.endpoint import Endpoint, Received, endpoint
+from tests.integration.endpoint import Endpoint, Received
 from tests.integration.locks import while_waiting
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PRIVATE = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="
 PUBLIC = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
-
-
-@pytest.fixture
-def receiver() -> Iterator[Endpoint]:
-    with endpoint() as here:
-        yield here
 
 
 def secret(service: Service, webhook: dict) -> dict:

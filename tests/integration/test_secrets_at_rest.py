@@ -10,17 +10,11 @@ from functions.adapters import database
 from functions.deliver import handler as deliver
 from local import cluster
 from tests.integration.conftest import Client, Context, Service
-from tests.integration.endpoint import Endpoint, endpoint
+from tests.integration.endpoint import Endpoint
 
 BEARER, PASSWORD, API_HEADER = "bearer-f3kQz81LmNv0", "basic-Pw7Xc2TtR9ba", "header-Kd92hhQWz6e1"
 LATER_BEARER, LATER_HEADER, AUTHORIZATION = "bearer-later-0aZ4uY7t", "header-later-V5r8Jq", "header-auth-Gg5Ss1Mm"
 SYMMETRIC, ROTATED_IN, SEED = bytes(range(7, 39)), bytes(range(60, 92)), bytes(range(101, 133))
-
-
-@pytest.fixture
-def receiver() -> Iterator[Endpoint]:
-    with endpoint() as here:
-        yield here
 
 
 def shown(prefix: str, secret: bytes) -> str:

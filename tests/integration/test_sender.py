@@ -5,7 +5,6 @@ What name servers, endpoints and certificates may do to it is in tests/egress.
 
 import os
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,15 +12,9 @@ from functions.adapters import sender
 from functions.adapters.sender import IN_FLIGHT, Request
 from tests.egress.hostile import OK, answering
 from tests.egress.posting import anywhere, code, post, sent
-from tests.integration.endpoint import Endpoint, endpoint
+from tests.integration.endpoint import Endpoint
 
 ANSWER = OK + b"content-length: 0\r\n\r\n"
-
-
-@pytest.fixture
-def receiver() -> Iterator[Endpoint]:
-    with endpoint() as here:
-        yield here
 
 
 def test_a_request_is_these_bytes_and_no_others() -> None:

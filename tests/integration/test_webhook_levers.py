@@ -1,12 +1,11 @@
 """Levers on one webhook: recovering it, the window that a lever reaches, test events."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.integration.conftest import Service
-from tests.integration.endpoint import Endpoint, endpoint
+from tests.integration.endpoint import Endpoint
 from tests.integration.levers_scene import (
     ago,
     audited,
@@ -21,12 +20,6 @@ from tests.integration.levers_scene import (
 )
 
 UNKNOWN = "01a1f8b1-9224-7dd5-93c0-8632c1ed87f3"
-
-
-@pytest.fixture
-def receiver() -> Iterator[Endpoint]:
-    with endpoint() as here:
-        yield here
 
 
 def test_a_webhook_is_recovered_since_a_time(service: Service) -> None:
