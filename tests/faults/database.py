@@ -1,8 +1,9 @@
 """The run's own hand on the database: a clock that jumps, a full disk, sessions that end, and looks at it."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import pg8000.native
 from sqlalchemy import make_url
@@ -37,6 +38,7 @@ NEEDS_ROOM = (
     *("webhook_events", "webhook_deliveries", "webhook_delivery_attempts", "webhook_dlq", "webhook_health"),
     *("jobs", "audit_log"),
 )
+Result = TypeVar("Result")
 AWAY = (pg8000.native.InterfaceError, pg8000.native.DatabaseError, OSError)
 
 
@@ -91,6 +93,18 @@ class Database:
             timeout=60,
         ) as connection:
             yield connection
+
+
+def until_it_works(work: Callable[[], Result], seconds: float = 60) -> Result:
+    """The database may be away at this moment. Raises what the last try raised."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return work()
+        except AWAY:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.e2e.service import Service, processes
 from tests.faults.arming import BY_LEVER, POINTS, Points
-from tests.faults.database import AWAY, Database
+from tests.faults.database import AWAY, Database, until_it_works
 from tests.faults.endpoints import EndpointsProcess
 from tests.faults.meddler import Meddler, client
 from tests.faults.migration import Migration
@@ -280,15 +280,3 @@ class Lane:
             for _ in range(TRIES):  # points that nobody came by in time
                 yield from self._injector.not_yet(round_)
             self.round_done.set()
-
-
-def until_it_works(work: Callable[[], None], seconds: float = 60) -> None:
-    """The database may be away at this moment. Raises what the last try raised."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return work()
-        except AWAY:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)

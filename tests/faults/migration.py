@@ -8,7 +8,7 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from tests.faults.database import Database
+from tests.faults.database import Database, until_it_works
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = Path(__file__).parent / "versions"
@@ -16,6 +16,12 @@ COMMAND = "import sys; from alembic import command; from alembic.config import C
 COMMAND += f" c.set_main_option('version_locations', r'{ROOT / 'migrations' / 'versions'}{os.pathsep}{VERSIONS}');"
 COMMAND += " getattr(command, sys.argv[1])(c, sys.argv[2])"
 IN_THE_MIDDLE = "in the middle of the migration"
+LOOK = """
+SELECT (SELECT version_num FROM webhook.alembic_version), to_regclass('webhook.faults_copy') IS NOT NULL,
+  (SELECT count(*) FROM information_schema.columns
+   WHERE table_schema = 'webhook' AND column_name = 'faults_note'
+     AND table_name IN ('webhook_deliveries', 'webhook_health'))
+"""
 TRIES = 5  # one that does not get its locks in 4 s ends, and is made again
 
 
@@ -34,12 +40,21 @@ class Migration:
 
     def kill_in_the_middle(self) -> None:
         """It must leave nothing. Raises MigrationError."""
+        tries = 0
+        while not self._kill_one() and tries < TRIES:  # the database was away, or its locks were not to be had
+            tries += 1
+        self._expect(head(), made=False)
+
+    def _kill_one(self) -> bool:
+        """Whether it got to its middle, and no further."""
+        reached = False
         with self._process("upgrade", "faults") as process:
             assert process.stdout is not None
             for line in process.stdout:
                 if IN_THE_MIDDLE in line:
+                    reached = True
                     process.kill()
-        self._expect(head(), made=False)
+        return reached
 
     def make(self) -> None:
         self._run("upgrade", "faults")
@@ -69,12 +84,6 @@ class Migration:
         )
 
     def _expect(self, revision: str, *, made: bool) -> None:
-        found = self._database.rows("""
-            SELECT (SELECT version_num FROM webhook.alembic_version),
-              to_regclass('webhook.faults_copy') IS NOT NULL,
-              (SELECT count(*) FROM information_schema.columns
-               WHERE table_schema = 'webhook' AND column_name = 'faults_note'
-                 AND table_name IN ('webhook_deliveries', 'webhook_health'))
-        """)
+        found = until_it_works(lambda: self._database.rows(LOOK))
         if found != [[revision, made, 2 if made else 0]]:
             raise MigrationError(f"expected {revision}, {made=}; found {found}")

@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from tests.e2e.service import Service
 from tests.faults.arming import Points
-from tests.faults.database import AWAY, Database
+from tests.faults.database import AWAY, Database, until_it_works
 from tests.faults.driver import Accepted, Driver
 from tests.faults.endpoints import EndpointsProcess, Received
-from tests.faults.injector import Injector, Scenery, until_it_works
+from tests.faults.injector import Injector, Scenery
 from tests.faults.meddler import Meddler
 from tests.faults.migration import Migration
 from tests.faults.project import Project

@@ -166,6 +166,20 @@ def test_retry_after_holds_all_that_goes_to_the_webhook(service: Service, receiv
     assert statuses(service, webhook) == ["delivered", "delivered"]
 
 
+def test_what_a_wrong_clock_has_left_holds_nothing(service: Service, receiver: Endpoint) -> None:
+    webhook = service.webhook(url=receiver.url, rate_limit={"requests": 1, "per_seconds": 10})
+    service.sql.run(
+        "UPDATE webhook.webhook_health SET circuit = 'open', hold_until = now() + interval '2 hours',"
+        " rate_due_at = now() + interval '2 hours'"
+    )
+    service.event()
+    run_all(service)
+    assert statuses(service, webhook) == ["delivered"]
+    service.event()
+    run_all(service)
+    assert due(service, webhook) == [pytest.approx(10, abs=20)]
+
+
 def test_other_webhooks_do_not_notice(service: Service, receiver: Endpoint) -> None:
     opened(service, receiver)
     with endpoint() as healthy:
