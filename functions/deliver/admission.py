@@ -81,8 +81,8 @@ SELECT coalesce(json_agg(json_build_array(l.id, l.front)), '[]')::text FROM (
 # back comes to stand. Times are in milliseconds from now, `every` and `span` in seconds.
 #
 # The bucket is kept as the time at which it is full again (the generic cell rate algorithm, ITU-T I.371): it holds
-# `requests`, each of which comes back after `every`. While there is a line, what is new stands behind it. Times that
-# are further off than any of ours can be were written while a clock was wrong, and do not count.
+# `requests`, each of which comes back after `every`. While there is a line, what is new stands behind it. Times
+# that are further off than any of ours can be were written while a clock was wrong, and do not count.
 ADMIT = text("""
 WITH facts AS (
   SELECT h.webhook_id, h.circuit, h.hold_until, x.wanted, w.timeout_seconds,
@@ -92,7 +92,8 @@ WITH facts AS (
       THEN CAST(:struck_share AS integer) ELSE CAST(:slow_share AS integer) END - x.busy) END AS share,
     CAST(w.rate_limit_per_seconds AS float8) AS span,
     CAST(w.rate_limit_per_seconds AS float8) / w.rate_limit_requests AS every,
-    least(greatest(h.rate_due_at, now()), now() + w.rate_limit_per_seconds * interval '1 s') AS rate_due_at, x.strict,
+    least(greatest(h.rate_due_at, now()), now() + w.rate_limit_per_seconds * interval '1 s') AS rate_due_at,
+    x.strict,
     CASE WHEN NOT x.strict THEN h.line_until END AS line_until,
     coalesce(CAST(:fresh AS boolean) AND NOT x.strict AND h.line_until > now(), false) AS behind
   FROM jsonb_to_recordset(CAST(:asked AS jsonb))
