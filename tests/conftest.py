@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import boto3
@@ -92,8 +93,20 @@ def sqs_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.terminate()
 
 
+@pytest.fixture(scope="session")
+def sqs_client(sqs_endpoint: str) -> Any:
+    """boto3 on the emulator; one for all tests, since making it takes longer than most of them do."""
+    return boto3.client(
+        "sqs",
+        endpoint_url=sqs_endpoint,
+        region_name=REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch, sqs_endpoint: str) -> Iterator[dict[str, str]]:
+def aws(monkeypatch: pytest.MonkeyPatch, sqs_client: Any) -> Iterator[dict[str, str]]:
     """KMS, SQS and Secrets Manager as the functions' environment names them."""
     for name, value in {
         "AWS_ACCESS_KEY_ID": "test",
@@ -102,9 +115,8 @@ def aws(monkeypatch: pytest.MonkeyPatch, sqs_endpoint: str) -> Iterator[dict[str
         "AWS_REGION": REGION,
     }.items():
         monkeypatch.setenv(name, value)
-    sqs = boto3.client("sqs", endpoint_url=sqs_endpoint)
     queues = {
-        name: sqs.create_queue(QueueName=f"{name}-{uuid4().hex}")["QueueUrl"]
+        name: sqs_client.create_queue(QueueName=f"{name}-{uuid4().hex}")["QueueUrl"]
         for name in ("delivery", "retry", "jobs")
     }
     with mock_aws():

@@ -18,6 +18,8 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     not ours, or when it is a dead letter on its way to the DLQ.
     """
     records = event["Records"]
+    if not records:
+        return {"batchItemFailures": []}
     lane = intake.lane(records[0])
     failed = Invocation(lane, context).run(intake.sort(intake.of_records(records)))
     bounce(lane, failed)

@@ -34,7 +34,7 @@ from functions.jobs import handler as jobs
 from functions.settings import settings as functions_settings
 from tests.integration.conftest import Context, Service
 
-EXAMPLES = 300 if "HOOKLINE_FAULTS_EVENTS" in os.environ else 24  # sequences, the same in every run
+EXAMPLES = 300 if "HOOKLINE_FAULTS_EVENTS" in os.environ else 16  # sequences, the same in every run
 STEPS = 30
 NAMES = ("plain", "strict", "limited")
 WEBHOOKS: dict[str, dict[str, Any]] = {

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-import boto3
 import pg8000.native
 import pytest
 
@@ -146,7 +145,7 @@ def forget_caches() -> None:
     """Whatever the functions keep for the life of a process."""
     if database.engine.cache_info().currsize:
         database.engine().dispose()
-    for cached in (settings, database.engine, queues._curl, vault._kms):
+    for cached in (settings, database.engine, queues._curl, queues._receiving_curl, vault._kms):
         cached.cache_clear()
     vault._plain_keys.clear()
     vault._away_until = 0.0
@@ -154,7 +153,7 @@ def forget_caches() -> None:
 
 @pytest.fixture
 def service(
-    databases: Databases, aws: dict[str, str], sqs_endpoint: str, monkeypatch: pytest.MonkeyPatch
+    databases: Databases, aws: dict[str, str], sqs_client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Service]:
     url = databases.migrated()
     monkeypatch.setenv("WEBHOOK_DATABASE_URL", url)
@@ -162,11 +161,10 @@ def service(
     monkeypatch.setenv("EGRESS_ALLOWED_NETWORKS", "127.0.0.0/8,::1/128")
     forget_caches()
     admin = Client("the-admin-key")
-    queue_client = boto3.client("sqs", endpoint_url=sqs_endpoint)
     project = admin("POST", "/v1/projects", {"name": "tests"}).body
     key = admin("POST", f"/v1/projects/{project['id']}/api-keys", {"name": "all", "scopes": ["*"]}).body
     with databases.connect(url) as sql:
-        yield Service(admin, Client(key["key"]), project["id"], sql, queue_client)
+        yield Service(admin, Client(key["key"]), project["id"], sql, sqs_client)
     forget_caches()
 
 

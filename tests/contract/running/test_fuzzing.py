@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.service import Service as Running
 
 HERE = Path(__file__).parent
-SECONDS = int(os.environ.get("HOOKLINE_FUZZ_SECONDS", "40"))
+SECONDS = int(os.environ.get("HOOKLINE_FUZZ_SECONDS", "25"))
 
 
 @pytest.mark.timeout(SECONDS + 150)  # what is under way when the time is over is ended first
