@@ -1,4 +1,4 @@
-"""What the product is for, on the whole running service: nothing accepted is lost, whatever is killed."""
+"""What the product is for, on the whole running service: nothing accepted is lost."""
 
 from collections.abc import Iterator
 
