@@ -46,7 +46,7 @@ class Invocation:
         self._context = context
         self._intake = Intake(lane, context)
         self._outbound = Outbound(context, self._intake)
-        self._done: list[Response] = []
+        self._done: list[tuple[Response, int]] = []  # with the ms that it took to answer
         self._is_urgent = False  # a line goes on only when what came of its head is recorded
         self._since = time.monotonic()
 
@@ -54,16 +54,17 @@ class Invocation:
         """Deliver what the messages name. Those that are to fail: dying dead letters, and what is not ours."""
         self._claim(batch)
         for finished in send(self._outbound.requests(), may_connect=may_connect):
+            heard = time.monotonic()
             for one in finished:
                 if isinstance(one, Response):
-                    self._outbound.done(one)
-                    self._done.append(one)
+                    self._done.append((one, self._outbound.done(one)))
                     self._is_urgent |= one.request.reference.webhook.strict
                 elif isinstance(one, Receiving):
                     self._take_in(one)
             if self._is_time_to_record():
                 self._record()
             self._suspect()
+            self._outbound.was_deaf(time.monotonic() - heard)
         self._record()
         self._give_back()
         return [*(one for one, letter in batch.letters if self._is_dying(one, letter)), *batch.foreign]

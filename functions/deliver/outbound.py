@@ -38,7 +38,8 @@ class Outbound:
         self._lines: dict[
             str, deque[Claim]
         ] = {}  # by strict webhook: those behind the one that is waiting or sent
-        self._under_way: dict[str, tuple[Claim, float]] = {}  # with when it was started
+        self._under_way: dict[str, tuple[Claim, float]] = {}  # with when it was started, by the clock below
+        self._deaf = 0.0  # seconds in which nobody listened: answers that were there meanwhile were not slow
         self._at_hosts: Counter[str] = Counter()
         self._suspected: set[str] = set()
         self.late: list[Claim] = []
@@ -79,11 +80,16 @@ class Outbound:
             else:
                 yield None
 
-    def done(self, response: Response) -> None:
-        """Make room at the host that answered."""
+    def done(self, response: Response) -> int:
+        """Make room at the host that answered; how many ms of listening it took."""
         claimed: Claim = response.request.reference
-        del self._under_way[claimed.id]
+        _, started = self._under_way.pop(claimed.id)
         self._at_hosts[self._hosts[claimed.webhook.id]] -= 1
+        return int((self._clock() - started) * 1000)
+
+    def was_deaf(self, seconds: float) -> None:
+        """So long this process did something else than to listen for answers."""
+        self._deaf += seconds
 
     def is_last(self, claimed: Claim) -> bool:
         """Whether nothing of its strict webhook's line is at hand behind it."""
@@ -103,7 +109,7 @@ class Outbound:
 
     def suspects(self) -> dict[str, str]:
         """Webhooks that are slow, since they have not answered yet, each once; with the type of what they got."""
-        limit = time.monotonic() - settings().limits.slow_after_ms / 1000
+        limit = self._clock() - settings().limits.slow_after_ms / 1000
         long = takewhile(lambda one: one[1] < limit, self._under_way.values())
         found = {one.webhook.id: one.event.type for one, _ in long if one.webhook.id not in self._suspected}
         self._suspected |= found.keys()
@@ -121,6 +127,10 @@ class Outbound:
                 del self._waiting[host]
         return withdrawn
 
+    def _clock(self) -> float:
+        """In seconds; it stands still while nobody listens."""
+        return time.monotonic() - self._deaf
+
     def _wait(self, claimed: Claim) -> None:
         self._waiting.setdefault(self._hosts[claimed.webhook.id], deque()).append(claimed)
 
@@ -130,7 +140,7 @@ class Outbound:
             self.late.append(claimed)
             self.late += self._lines.pop(claimed.webhook.id, ())
             return None
-        self._under_way[claimed.id] = (claimed, time.monotonic())
+        self._under_way[claimed.id] = (claimed, self._clock())
         self._at_hosts[self._hosts[claimed.webhook.id]] += 1
         return request(claimed, webhook, int(time.time()))
 
@@ -150,7 +160,7 @@ class Outbound:
         if not self._under_way or sum(map(len, self._waiting.values())) > MOST_WAITING:
             return False
         oldest = next(iter(self._under_way.values()))[1]  # in the order in which they were started
-        return time.monotonic() - oldest > IDLE_AFTER_SECONDS
+        return self._clock() - oldest > IDLE_AFTER_SECONDS
 
     def _too_late_for(self, claimed: Claim) -> bool:
         needed = claimed.webhook.timeout_seconds * 1000 + LAST_START_MARGIN_MS

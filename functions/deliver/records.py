@@ -126,9 +126,9 @@ SELECT json_build_object(
 """)
 
 
-def results_of(responses: list[Response]) -> list[Result]:
-    """What these responses mean."""
-    return [_result(response) for response in responses]
+def results_of(done: list[tuple[Response, int]]) -> list[Result]:
+    """What these responses mean, each with how long it took to answer, in ms."""
+    return [_result(response, answer_ms) for response, answer_ms in done]
 
 
 def record(results: list[Result], ended: Collection[str] = ()) -> Recorded:
@@ -220,10 +220,10 @@ def _retry(result: Result) -> Follow:
     return Follow(claim.id, claim.token + 1, claim.webhook.project_id, math.ceil(seconds))
 
 
-def _result(response: Response) -> Result:
+def _result(response: Response, answer_ms: int) -> Result:
     claim: Claim = response.request.reference
     outcome = decide(
-        Answer(response.status, response.failure, response.headers, response.time_ms),
+        Answer(response.status, response.failure, response.headers, min(answer_ms, response.time_ms)),
         claim.budget,
         settings().limits,
         now=datetime.now(UTC),
