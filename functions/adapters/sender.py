@@ -103,7 +103,7 @@ def send(
             finished = list(_finished(multi, running))
             yield finished
             if not finished:
-                multi.select(POLL_SECONDS)
+                _wait(multi)
                 if len(running) > FEW:
                     time.sleep(GATHER_SECONDS)
     finally:
@@ -111,6 +111,12 @@ def send(
             multi.remove_handle(easy)
             if isinstance(request, _Transfer):  # an errand's handle is its owner's
                 easy.close()
+
+
+def _wait(multi: Any) -> None:
+    """Until a socket has something, or libcurl wants to go on by itself: `select` alone does not know when."""
+    due_ms = multi.timeout()
+    multi.select(POLL_SECONDS if due_ms < 0 else min(POLL_SECONDS, due_ms / 1000))
 
 
 class _Transfer:
