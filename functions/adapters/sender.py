@@ -28,7 +28,7 @@ IN_FLIGHT = 256  # sockets at once; a Lambda has 1,024 file descriptors
 CONNECT_TIMEOUT_MS = 10_000
 READ_CAP_BYTES = 64 << 10  # a longer response is cut off; its status counts all the same
 KEPT_CONNECTIONS = 256
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.05
 # libcurl looks at every request under way whenever it is asked to go on. While there are many, answers may come in
 # for a millisecond first, so that it finds several: 25 µs of CPU a request less.
 FEW, GATHER_SECONDS = 32, 0.001
