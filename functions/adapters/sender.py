@@ -30,7 +30,7 @@ READ_CAP_BYTES = 64 << 10  # a longer response is cut off; its status counts all
 KEPT_CONNECTIONS = 256
 POLL_SECONDS = 0.05
 # libcurl looks at every request under way whenever it is asked to go on. While there are many, answers may come in
-# for a millisecond first, so that it finds several: 25 µs of CPU a request less.
+# for a millisecond first, so that it finds several.
 FEW, GATHER_SECONDS = 32, 0.001
 
 HEADERS_CAP_BYTES = 64 << 10  # of everything that is no body; more is a failure

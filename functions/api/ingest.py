@@ -7,14 +7,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from functions.adapters import queues
-from functions.adapters.queues import Message
+from functions.adapters import outbox
+from functions.adapters.outbox import Follow
 from functions.api.caller import Caller
 from functions.api.queries import accepting
 from functions.api.queries.accepting import Accepted, Incoming, Kind
 from functions.api.queries.applications import MISSING
 from functions.api.schemas.events import EventIn
-from functions.domain import messages, payload
+from functions.domain import payload
 from functions.domain.ids import parse_uuid, usable_as_key
 from functions.errors import ApiError, Conflict, Detail, Invalid, NotFound, PayloadTooLarge, Unauthorized
 from functions.settings import settings
@@ -90,8 +90,7 @@ def ingest(connection: Connection, caller: Caller, sent: Sent) -> Ingested:
 
 def send(project_id: str, deliveries: Sequence[str]) -> None:
     """The fast path to delivery. What it does not send, dispatch does: the rows are committed."""
-    bodies = messages.pack([(id, FIRST_TOKEN) for id in deliveries])
-    queues.send(settings().delivery_queue_url, (Message(body, project_id) for body in bodies))
+    outbox.send(settings().delivery_queue_url, (Follow(id, FIRST_TOKEN, project_id) for id in deliveries))
 
 
 def _incoming(position: int, event: EventIn, caller: Caller, now: datetime) -> Incoming:

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from functions.adapters import queues
-from functions.adapters.queues import Message
+from functions.adapters import outbox
+from functions.adapters.outbox import Follow
 from functions.api import background
 from functions.api.caller import Caller
 from functions.api.queries import jobs
-from functions.domain import holding, messages, ordering
+from functions.domain import holding, ordering
 from functions.domain.jobs import BATCH
 from functions.settings import settings
 
@@ -52,5 +52,4 @@ def send(project_id: str, released: Released) -> None:
 
 def due(project_id: str, deliveries: list[tuple[str, int]]) -> None:
     """Send deliveries (with tokens) that are due again, by the slow lane: new events do not wait for them."""
-    bodies = messages.pack(deliveries)
-    queues.send(settings().retry_queue_url, (Message(body, project_id) for body in bodies))
+    outbox.send(settings().retry_queue_url, (Follow(id, token, project_id) for id, token in deliveries))

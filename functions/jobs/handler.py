@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
-from functions.adapters import queues
+from functions.adapters import outbox, queues
 from functions.adapters.database import again, is_transient
+from functions.adapters.outbox import Follow
 from functions.adapters.queues import Message
 from functions.domain import messages
 from functions.jobs import progress
@@ -57,9 +58,8 @@ def _follow(done: Done) -> None:
     """What a batch leaves to do after its commit. Were the function to end here, dispatch would go on."""
     logger.set_correlation_id(done.correlation_id)
     logger.info("batch", job_id=done.id, kind=done.kind, status=done.status, changed=done.changed)
-    bodies = messages.pack(done.due)
     # By the slow lane: what is sent again in bulk does not stand in front of new events.
-    queues.send(settings().retry_queue_url, (Message(body, done.project_id) for body in bodies))
+    outbox.send(settings().retry_queue_url, (Follow(id, token, done.project_id) for id, token in done.due))
     if done.status == "running":
         body = messages.job(messages.Job(done.id, done.token))
         queues.send(settings().jobs_queue_url, [Message(body, done.project_id, done.delay_seconds)])
