@@ -4,152 +4,35 @@ The outcomes are those of the table in docs/dead-letters.md.
 """
 
 import json
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from functions.adapters import outbox
 from functions.deliver import handler as deliver
-from functions.deliver import intake
 from functions.domain.jobs import MAX_ATTEMPTS
-from functions.settings import settings
 from tests.integration.conftest import Context, Service
-from tests.integration.endpoint import Endpoint, endpoint
-from tests.integration.levers_scene import delivery, dispatch_all, states
-
-MOST_RECEIVES = 5  # as infrastructure/queues.py has it
-Record = dict[str, Any]
-
-
-@dataclass
-class Queue:
-    """One of the two queues of the delivery function, with its dead-letter queue, as the stack makes them."""
-
-    sqs: Any
-    url: str
-    dlq: str
-
-    def receive(self) -> list[Record]:
-        got = self.sqs.receive_message(
-            QueueUrl=self.url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
-        ).get("Messages", [])
-        arn = f"arn:aws:sqs:eu-central-1:000000000000:{self.url.rpartition('/')[2]}"
-        return [
-            {"messageId": one["MessageId"], "receiptHandle": one["ReceiptHandle"], "body": one["Body"]}
-            | {"attributes": one["Attributes"], "eventSourceARN": arn}
-            for one in got
-        ]
-
-    def invoke(self, *, unacknowledged: str = "") -> list[Record]:
-        """One batch as Lambda's pollers do it; the records. A message with this body comes again at once."""
-        records = self.receive()
-        if not records:
-            return []
-        failed = {
-            one["itemIdentifier"] for one in deliver.handler({"Records": records}, Context())["batchItemFailures"]
-        }
-        for record in records:
-            if record["body"] == unacknowledged:
-                self.show(record)
-            elif record["messageId"] not in failed:
-                self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=record["receiptHandle"])
-        return records
-
-    def crash(self) -> None:
-        """Invocations that end before they did anything, until nothing comes any more."""
-        while records := self.receive():
-            for record in records:
-                self.show(record)
-
-    def show(self, record: Record) -> None:
-        """As if the visibility timeout were over."""
-        self.sqs.change_message_visibility(
-            QueueUrl=self.url, ReceiptHandle=record["receiptHandle"], VisibilityTimeout=0
-        )
-
-    def dead(self) -> list[str]:
-        """The bodies in the dead-letter queue."""
-        got: dict[str, str] = {}
-        while found := self.sqs.receive_message(
-            QueueUrl=self.dlq, MaxNumberOfMessages=10, VisibilityTimeout=20
-        ).get("Messages"):
-            for one in found:
-                got[one["ReceiptHandle"]] = one["Body"]
-        for handle in got:
-            self.sqs.change_message_visibility(QueueUrl=self.dlq, ReceiptHandle=handle, VisibilityTimeout=0)
-        return list(got.values())
-
-    def redrive(self) -> int:
-        """What *Redrive to source queue(s)* of the console does; how many messages went back."""
-        arn = _arn(self.sqs, self.dlq)
-        self.sqs.start_message_move_task(SourceArn=arn)
-        end = time.monotonic() + 30
-        while (task := self.sqs.list_message_move_tasks(SourceArn=arn)["Results"][0])["Status"] == "RUNNING":
-            assert time.monotonic() < end, task
-            time.sleep(0.05)
-        assert task["Status"] == "COMPLETED", task
-        return int(task["ApproximateNumberOfMessagesMoved"])
-
-
-@dataclass
-class Queues:
-    delivery: Queue
-    retry: Queue
-
-    def run(self) -> None:
-        """The delivery function takes batch after batch until there is none."""
-        while self.delivery.invoke() or self.retry.invoke():
-            pass
-
-
-def _arn(sqs: Any, url: str) -> str:
-    return str(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"])
-
-
-def _with_dlq(service: Service, url: str) -> Queue:
-    dlq = service.sqs.create_queue(QueueName=f"{url.rpartition('/')[2]}-dlq")["QueueUrl"]
-    policy = {"deadLetterTargetArn": _arn(service.sqs, dlq), "maxReceiveCount": MOST_RECEIVES}
-    attributes = {"VisibilityTimeout": "360", "RedrivePolicy": json.dumps(policy)}
-    service.sqs.set_queue_attributes(QueueUrl=url, Attributes=attributes)
-    return Queue(service.sqs, url, dlq)
+from tests.integration.console_scene import (
+    Queues,
+    dead,
+    letter,
+    mend,
+    with_dlqs,
+)
+from tests.integration.endpoint import Endpoint
+from tests.integration.levers_scene import delivery, states
 
 
 @pytest.fixture
 def queues(service: Service, monkeypatch: pytest.MonkeyPatch) -> Queues:
-    monkeypatch.setattr(intake.Intake, "open", lambda _self: None)  # every receive is this test's own
-    urls = (settings().delivery_queue_url, settings().retry_queue_url)
-    return Queues(*(_with_dlq(service, url) for url in urls))
+    return with_dlqs(service, monkeypatch)
 
 
 @pytest.fixture
-def receiver() -> Iterator[Endpoint]:
-    """An endpoint that refuses everything, until a test mends it: by no status that would open its circuit."""
-    with endpoint() as here:
-        here.status = 404
-        yield here
-
-
-def dead(service: Service, queues: Queues, receiver: Endpoint, **webhook: Any) -> tuple[dict[str, Any], str]:
-    """A webhook, and its one delivery that ran out of attempts, with its message in the dead-letter queue."""
-    made = service.webhook(url=receiver.url, max_attempts=1, **webhook)
-    service.event()
-    queues.run()
-    ((id,),) = service.sql.run("SELECT CAST(delivery_id AS text) FROM webhook.webhook_dlq")
-    assert len(queues.retry.dead()) == 1
-    return made, id
-
-
-def letter(service: Service) -> dict[str, Any]:
-    (one,) = service.client("GET", "/v1/dead-letters").body["data"]
-    return dict(one)
-
-
-def mend(receiver: Endpoint) -> None:
-    receiver.status = 200
-    receiver.received.clear()
+def receiver(receiver: Endpoint) -> Endpoint:
+    """It refuses everything, until a test mends it: by no status that would open its circuit."""
+    receiver.status = 404
+    return receiver
 
 
 def test_a_redriven_dead_letter_is_delivered_and_resolves_itself(
@@ -359,151 +242,3 @@ def test_one_of_an_endpoint_that_is_gone_waits_until_its_webhook_is_resumed(
     service.client("POST", f"/v1/webhooks/{webhook['id']}/resume")
     queues.run()
     assert delivery(service, of)["status"] == "delivered"
-
-
-def test_a_foreign_message_goes_to_the_dead_letter_queue_each_time_and_hurts_nobody(
-    service: Service, queues: Queues, receiver: Endpoint
-) -> None:
-    mend(receiver)
-    service.webhook(url=receiver.url)
-    for queue in (queues.delivery, queues.retry):
-        service.sqs.send_message(QueueUrl=queue.url, MessageBody="hello?")
-    service.event()
-    queues.run()
-    assert states(service) == {"delivered": 1}
-    for queue in (queues.delivery, queues.retry):
-        assert queue.dead() == ["hello?"]
-        assert queue.redrive() == 1
-    queues.run()
-    for queue in (queues.delivery, queues.retry):
-        assert queue.dead() == ["hello?"]
-
-
-def test_deliveries_that_no_invocation_could_finish_are_made_by_the_redrive(
-    service: Service, queues: Queues, receiver: Endpoint
-) -> None:
-    mend(receiver)
-    service.webhook(url=receiver.url)
-    for n in range(3):
-        service.event(data={"n": n})
-    queues.delivery.crash()
-    assert len(queues.delivery.dead()) == 3
-    assert states(service) == {"pending": 3}
-    assert queues.delivery.redrive() == 3
-    queues.run()
-    assert (states(service), len(receiver.received)) == ({"delivered": 3}, 3)
-
-
-def test_deliveries_that_dispatch_has_sent_meanwhile_are_not_made_twice(
-    service: Service, queues: Queues, receiver: Endpoint
-) -> None:
-    mend(receiver)
-    service.webhook(url=receiver.url)
-    service.event()
-    queues.delivery.crash()
-    assert dispatch_all(service)["deliveries"] == 1
-    queues.run()
-    assert len(receiver.received) == 1
-    queues.delivery.redrive()
-    queues.run()
-    assert (states(service), len(receiver.received), queues.delivery.dead()) == ({"delivered": 1}, 1, [])
-
-
-def test_a_dead_letter_whose_message_was_lost_gets_another_and_the_first_is_stale(
-    service: Service, queues: Queues, receiver: Endpoint
-) -> None:
-    service.webhook(url=receiver.url, max_attempts=1)
-    service.event()
-    queues.delivery.invoke()
-    (late,) = queues.retry.receive()
-    service.sqs.delete_message(QueueUrl=queues.retry.url, ReceiptHandle=late["receiptHandle"])
-    assert dispatch_all(service)["dead_letters"] == 1
-    queues.run()
-    assert len(queues.retry.dead()) == 1
-    assert dispatch_all(service)["dead_letters"] == 0, "it was seen: from here on SQS keeps it"
-    mend(receiver)
-    late_again = {**late, "messageId": "the first, redriven"}
-    for record in (late, late_again):
-        assert deliver.handler({"Records": [record]}, Context()) == {"batchItemFailures": []}
-    assert (letter(service)["status"], states(service)) == ("pending", {"failed": 1})
-    queues.retry.redrive()
-    queues.run()
-    assert states(service) == {"delivered": 1}
-
-
-def test_a_dead_letters_message_that_no_invocation_could_look_at_is_replaced(
-    service: Service, queues: Queues, receiver: Endpoint
-) -> None:
-    """It is in the dead-letter queue and nobody noted it: the one that dispatch sends is the one that counts."""
-    service.webhook(url=receiver.url, max_attempts=1)
-    service.event()
-    queues.delivery.invoke()
-    queues.retry.crash()
-    assert len(queues.retry.dead()) == 1
-    assert dispatch_all(service)["dead_letters"] == 1
-    queues.run()
-    assert len(queues.retry.dead()) == 2
-    mend(receiver)
-    assert queues.retry.redrive() == 2
-    queues.run()
-    assert (states(service), len(receiver.received), queues.retry.dead()) == ({"delivered": 1}, 1, [])
-
-
-def test_one_that_is_redriven_before_anybody_noted_it_dies_once_more(
-    service: Service, queues: Queues, receiver: Endpoint
-) -> None:
-    service.webhook(url=receiver.url, max_attempts=1)
-    service.event()
-    queues.delivery.invoke()
-    queues.retry.crash()
-    mend(receiver)
-    for left in ({"failed": 1}, {"delivered": 1}):
-        assert queues.retry.redrive() == 1
-        queues.run()
-        assert states(service) == left
-
-
-def test_a_reopened_delivery_whose_message_is_lost_is_found_by_dispatch(
-    service: Service, queues: Queues, receiver: Endpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dead(service, queues, receiver)
-    mend(receiver)
-    queues.retry.redrive()
-    with monkeypatch.context() as patched:
-        patched.setattr(outbox.queues, "send", lambda *_given, **_options: 0)
-        queues.run()
-    assert (letter(service)["status"], states(service)) == ("resolved", {"pending": 1})
-    assert dispatch_all(service)["deliveries"] == 1
-    queues.run()
-    assert states(service) == {"delivered": 1}
-
-
-def test_a_dead_letter_of_a_strict_webhook_goes_before_what_waits(
-    service: Service, queues: Queues, receiver: Endpoint
-) -> None:
-    service.webhook(url=receiver.url, max_attempts=1, ordering="strict")
-    service.event(data={"n": 1})
-    queues.run()
-    assert states(service) == {"failed": 1}
-    for n in (2, 3):
-        service.event(data={"n": n})
-    mend(receiver)
-    queues.retry.redrive()
-    while queues.retry.invoke() or queues.delivery.invoke():
-        pass
-    assert [json.loads(got.body)["n"] for got in receiver.received] == [1, 2, 3]
-    assert (states(service), letter(service)["status"]) == ({"delivered": 3}, "resolved")
-
-
-def test_the_line_of_a_strict_webhook_does_not_wait_for_its_dead_letters(
-    service: Service, queues: Queues, receiver: Endpoint
-) -> None:
-    service.webhook(url=receiver.url, max_attempts=1, ordering="strict")
-    service.event(data={"n": 1})
-    queues.run()
-    mend(receiver)
-    service.event(data={"n": 2})
-    queues.run()
-    queues.retry.redrive()
-    queues.run()
-    assert [json.loads(got.body)["n"] for got in receiver.received] == [2, 1]

@@ -8,46 +8,13 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from functions.adapters.database import engine, transaction
-from functions.deliver import handler as deliver
 from functions.domain import operational
 from functions.domain.event_types import TEST
-from functions.domain.operational import DISABLED, EXHAUSTED, FAILING, RECOVERED, SLOW, Notice, Signal, notify
-from tests.integration.conftest import Context, Service
-from tests.integration.endpoint import Endpoint, endpoint
+from functions.domain.operational import DISABLED, EXHAUSTED, FAILING, RECOVERED, SLOW, Signal, notify
+from tests.integration.conftest import Service
+from tests.integration.endpoint import endpoint
 from tests.integration.levers_scene import ago, dead_letter_of, delivery, dispatch_all, failed, run, start, work
-
-STORED = """
-SELECT CAST(e.id AS text), e.type, e.data, e.correlation_id, e.webhooks_matched, CAST(e.application_id AS text),
-  e.environment
-FROM webhook.webhook_events e WHERE e.type LIKE 'hookline.%' AND e.data -> 'n' IS NULL ORDER BY e.id
-"""
-MADE = """
-SELECT CAST(webhook_id AS text), event_type FROM webhook.webhook_deliveries
-WHERE event_type LIKE 'hookline.%' AND event_type <> 'hookline.test' ORDER BY id
-"""
-FAIL = """
-UPDATE webhook.webhook_deliveries SET last_error_code = 'http_status', last_response_status = 500,
-  last_error_message = 'the endpoint answered 500' WHERE id = :id
-"""
-
-
-def tell(*signals: Signal) -> list[Notice]:
-    with transaction() as connection:
-        return notify(connection, signals)
-
-
-def slow(webhook: dict[str, Any], **data: Any) -> Signal:
-    return Signal(SLOW, webhook["id"], None, data)
-
-
-def told(service: Service) -> list[tuple[str, str]]:
-    """(webhook, event type) of every delivery that was made."""
-    return [(id, type) for id, type in service.sql.run(MADE)]
-
-
-def stored(service: Service) -> list[dict[str, Any]]:
-    names = ("id", "type", "data", "correlation_id", "webhooks_matched", "application_id", "environment")
-    return [dict(zip(names, row, strict=True)) for row in service.sql.run(STORED)]
+from tests.integration.operational_scene import FAIL, slow, stored, tell, terminate_then, told
 
 
 @pytest.fixture
@@ -326,16 +293,6 @@ def test_with_its_connection_gone_the_callers_transaction_fails_and_is_tried_aga
     assert tell(slow(about)), "the next transaction has a new connection"
 
 
-def terminate_then(terminate: Any) -> Any:
-    tell_ = operational._tell
-
-    def broken(connection: Connection, *rest: Any) -> Any:
-        terminate(connection)
-        return tell_(connection, *rest)
-
-    return broken
-
-
 def test_a_thousand_at_once_are_a_handful_of_statements(service: Service, statements: list[str]) -> None:
     about = service.webhook()
     listener = service.webhook(event_types=["hookline.delivery.*"])["id"]
@@ -385,80 +342,3 @@ def test_who_subscribes_later_is_made_up_for_what_it_missed(service: Service, fi
         start(service, f"/v1/webhooks/{webhook['id']}/replay-missing", {"since": ago(hours=1)})
         work(service)
         assert sum(id == webhook["id"] for id, _ in told(service)) == (webhook == first) + count
-
-
-MAKE_DUE = (
-    "UPDATE webhook.webhook_deliveries SET sweep_at = now(), scheduled_at = now() WHERE sweep_at < 'infinity'"
-)
-
-
-@pytest.fixture
-def listener(service: Service) -> Iterator[Endpoint]:
-    """The endpoint of a webhook that wants all operational events."""
-    with endpoint() as here:
-        service.webhook(name="on call", url=here.url, event_types=["hookline.*"])
-        yield here
-
-
-def attempt(service: Service) -> None:
-    """Whatever waits is tried once, and what that brings about is delivered."""
-    service.sql.run(MAKE_DUE)
-    dispatch_all(service)
-    for queue in ("delivery", "retry", "delivery"):
-        if records := service.messages(queue):
-            deliver.handler({"Records": records}, Context())
-
-
-def heard(listener: Endpoint) -> list[tuple[str, dict[str, Any]]]:
-    return [(got.headers["hookline-event-type"], json.loads(got.body)) for got in listener.received]
-
-
-def test_the_fourth_failure_of_a_delivery_and_its_last_are_told(
-    service: Service, receiver: Endpoint, listener: Endpoint
-) -> None:
-    receiver.status = 400
-    webhook = service.webhook(url=receiver.url, max_attempts=6)
-    service.event()
-    for _ in range(8):
-        attempt(service)
-    (failing, of_fourth), (exhausted, of_last) = heard(listener)
-    assert (failing, of_fourth["attempts"], of_fourth["webhook_id"]) == (FAILING, 4, webhook["id"])
-    assert (exhausted, of_last["attempts"], of_last["max_attempts"]) == (EXHAUSTED, 6, 6)
-    assert of_last["last_error"] == {"code": "http_status", "message": "the endpoint answered 400"}
-    assert of_last["dead_letter_id"] == dead_letter_of(service, of_last["delivery_id"])
-
-
-def test_an_endpoint_that_is_gone_is_told_as_disabled_and_its_delivery_as_exhausted(
-    service: Service, receiver: Endpoint, listener: Endpoint
-) -> None:
-    receiver.status = 410
-    webhook = service.webhook(url=receiver.url)
-    service.event()
-    attempt(service)
-    told_of = dict(heard(listener))
-    assert set(told_of) == {DISABLED, EXHAUSTED}
-    assert (
-        told_of[DISABLED]["reason"] == service.client("GET", f"/v1/webhooks/{webhook['id']}").body["status_reason"]
-    )
-
-
-def test_a_webhook_that_is_disabled_by_hand_is_told_of(service: Service, listener: Endpoint) -> None:
-    webhook = service.webhook()
-    path = f"/v1/webhooks/{webhook['id']}/disable"
-    assert service.client("POST", path, {"reason": "customer left"}).status == 200
-    attempt(service)
-    ((type, data),) = heard(listener)
-    assert (type, data["webhook_id"], data["reason"]) == (DISABLED, webhook["id"], "customer left")
-
-
-def test_a_listener_that_fails_is_not_told_of_to_another(
-    service: Service, receiver: Endpoint, listener: Endpoint
-) -> None:
-    receiver.status = 404
-    service.webhook(url=receiver.url, event_types=["hookline.webhook.*"], max_attempts=1)
-    tell(Signal(DISABLED, service.webhook()["id"]))
-    attempt(service)
-    attempt(service)
-    assert len(receiver.received) == 1
-    assert [type for type, _ in heard(listener)] == [DISABLED], "and nothing of its exhausted delivery"
-    assert len(service.client("GET", "/v1/dead-letters").body["data"]) == 1
