@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from functions.adapters import sender
-from functions.domain import egress
-from functions.settings import settings
+from tests import egress_policy as policies
 from tests.egress.internet import Internet, internet
+from tests.egress_policy import egress_policy
 from tests.integration.endpoint import Endpoint, endpoint
 
 
@@ -20,19 +20,15 @@ def pytest_ignore_collect() -> bool | None:
 @pytest.fixture(autouse=True)
 def policy(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """The policy of a deployment, but for plain HTTP and any port: what is refused is refused for its address."""
-    monkeypatch.setenv("EGRESS_SCHEMES", "http,https")
-    monkeypatch.setenv("EGRESS_PORTS", "")
-    monkeypatch.setenv("EGRESS_ALLOWED_NETWORKS", "")
-    forget()
-    yield monkeypatch
+    with egress_policy(monkeypatch, schemes="http,https", ports="") as environment:
+        forget()
+        yield environment
     forget()
 
 
 def forget() -> None:
     """The policy, and with the handles the names, connections and TLS sessions of the process."""
-    settings.cache_clear()
-    egress.is_allowed.cache_clear()
-    egress.opened.cache_clear()
+    policies.forget()
     sender._multi.cache_clear()
     sender._spare.clear()
 

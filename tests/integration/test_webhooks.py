@@ -1,13 +1,13 @@
 """Configuring webhooks."""
 
 import json
-from typing import Any
 
 import pytest
 
 from functions.deliver import handler as deliver
 from functions.domain.headers import HIDDEN
 from tests.integration.conftest import Client, Context, Service
+from tests.integration.webhooks_scene import WHOLE
 
 
 def test_a_webhook_has_its_defaults_and_reads_back(service: Service) -> None:
@@ -136,23 +136,6 @@ def test_what_is_wrong_is_named_by_its_path(service: Service) -> None:
     assert service.client("GET", "/v1/webhooks").body["data"] == [made]
 
 
-WHOLE: dict[str, Any] = {
-    "name": "orders",
-    "url": "http://127.0.0.1:9/hook",
-    "event_types": ["invoice.*", "order.paid"],
-    "filter": {"amount": {"gt": 100}},
-    "description": "all of it",
-    "environment": "production",
-    "headers": {"X-Tenant": "acme", "X-Api-Key": "k-123", "x-thing": "Bearer b-456"},
-    "auth": {"type": "basic", "username": "hookline", "password": "p-789"},
-    "timeout_seconds": 5,
-    "max_attempts": 3,
-    "retry_strategy": {"kind": "linear", "step_seconds": 30},
-    "ip_allowlist": ["10.1.2.3/8", "192.0.2.1", "10.0.0.0/8"],
-    "rate_limit": {"requests": 100, "per_seconds": 60},
-    "ordering": "strict",
-    "signing_algorithm": "ed25519",
-}
 SHOWN = {
     "description": "all of it",
     "environment": "production",

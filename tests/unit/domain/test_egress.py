@@ -4,23 +4,13 @@ import pytest
 
 from functions.domain import egress
 from functions.settings import settings
+from tests.egress_policy import egress_policy, forget
 
 
 @pytest.fixture(autouse=True)
 def policy(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """The policy of a deployment on AWS."""
-    monkeypatch.setenv("EGRESS_SCHEMES", "https")
-    monkeypatch.setenv("EGRESS_PORTS", "443,8443")
-    monkeypatch.setenv("EGRESS_ALLOWED_NETWORKS", "")
-    forget()
-    yield monkeypatch
-    forget()
-
-
-def forget() -> None:
-    settings.cache_clear()
-    egress.is_allowed.cache_clear()
-    egress.opened.cache_clear()
+    with egress_policy(monkeypatch) as environment:
+        yield environment
 
 
 @pytest.mark.parametrize(

@@ -7,26 +7,14 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from functions.api.schemas import endpoints
-from functions.domain import egress, urls
-from functions.settings import settings
+from functions.domain import urls
+from tests.egress_policy import egress_policy, forget
 
 
 @pytest.fixture(autouse=True, scope="module")
 def policy() -> Iterator[pytest.MonkeyPatch]:
-    """The policy of a deployment on AWS."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("EGRESS_SCHEMES", "https")
-        environment.setenv("EGRESS_PORTS", "443,8443")
-        environment.setenv("EGRESS_ALLOWED_NETWORKS", "")
-        forget()
+    with pytest.MonkeyPatch.context() as patch, egress_policy(patch) as environment:
         yield environment
-    forget()
-
-
-def forget() -> None:
-    settings.cache_clear()
-    egress.is_allowed.cache_clear()
-    egress.opened.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -7,27 +7,14 @@ import pytest
 from functions.adapters import outbox
 from functions.deliver import handler as deliver
 from tests.integration.conftest import Context, Service
-from tests.integration.console_scene import (
+from tests.integration.console.scene import (
     Queues,
     dead,
     letter,
     mend,
-    with_dlqs,
 )
 from tests.integration.endpoint import Endpoint
 from tests.integration.levers_scene import dispatch_all, states
-
-
-@pytest.fixture
-def queues(service: Service, monkeypatch: pytest.MonkeyPatch) -> Queues:
-    return with_dlqs(service, monkeypatch)
-
-
-@pytest.fixture
-def receiver(receiver: Endpoint) -> Endpoint:
-    """It refuses everything, until a test mends it: by no status that would open its circuit."""
-    receiver.status = 404
-    return receiver
 
 
 def test_a_foreign_message_goes_to_the_dead_letter_queue_each_time_and_hurts_nobody(
