@@ -145,3 +145,8 @@ def audited(service: Service, event: str) -> list[dict[str, Any]]:
 
 def ago(**time: float) -> str:
     return (datetime.now(UTC) - timedelta(**time)).isoformat().replace("+00:00", "Z")
+
+
+def retry(service: Service, webhook: dict[str, Any]) -> dict[str, Any]:
+    """A job that retries what failed at this webhook."""
+    return start(service, "/v1/deliveries/retry", {"webhook_id": webhook["id"]})
