@@ -1,7 +1,9 @@
 """The schema moves before the code does."""
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_rds as rds
 from constructs import Construct
 
 from infrastructure.function import Function, Platform
@@ -48,6 +50,18 @@ class Migration(Construct):
         )
         # The rules between two security groups are resources of their own, which nothing else waits for.
         self._run.node.add_dependency(network.database, network.maintenance.security_group)
+
+    def may_look_at_snapshots_of(self, instance: rds.IDatabaseInstance) -> None:
+        """What destroys rows is only migrated while there is a snapshot to go back to. RDS asks about both."""
+        snapshots = cdk.Stack.of(self).format_arn(
+            service="rds", resource="snapshot", resource_name="*", arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
+        )
+        self.migrate.add_to_role_policy(
+            iam.PolicyStatement(actions=["rds:DescribeDBSnapshots"], resources=[instance.instance_arn, snapshots])
+        )
+        rule = "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:rds:<AWS::Region>:<AWS::AccountId>:snapshot:*]"
+        reason = "Snapshots are named by whoever makes them, RDS among them; the action only lists them."
+        cdk.Validations.of(self).acknowledge(cdk.Acknowledgment(id=rule, reason=reason))
 
     def runs_before(self, function: lambda_.Function) -> None:
         """Let `function` (and so all that refers to it) change only after the schema has."""

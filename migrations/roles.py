@@ -36,6 +36,17 @@ BEGIN
 END
 $$
 """
+# The owner measures the database (functions/maintain/gauges.py): what other sessions do, and which statements are
+# slow where the server counts them, as RDS does. On a server where this user may not grant that, less is shown.
+SEE_SESSIONS = "GRANT pg_monitor TO hookline_owner"
+COUNT_STATEMENTS = """
+IF position('pg_stat_statements' IN current_setting('shared_preload_libraries')) > 0 THEN
+  CREATE EXTENSION IF NOT EXISTS pg_stat_statements SCHEMA webhook;
+END IF
+"""
+IF_ALLOWED = """
+DO $$ BEGIN {work}; EXCEPTION WHEN insufficient_privilege THEN RAISE NOTICE USING MESSAGE = SQLERRM; END $$
+"""
 MAY_MAKE_ROLES = "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
 
 
@@ -48,6 +59,8 @@ def prepare(connection: Connection) -> None:
     if connection.execute(text(MAY_MAKE_ROLES)).scalar_one():
         connection.exec_driver_sql(ROLES)
         connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS webhook AUTHORIZATION {OWNER}"))
+        for work in (SEE_SESSIONS, COUNT_STATEMENTS):
+            connection.exec_driver_sql(IF_ALLOWED.format(work=work))
         connection.execute(text(f"SET ROLE {OWNER}"))
     else:
         connection.execute(text("CREATE SCHEMA IF NOT EXISTS webhook"))

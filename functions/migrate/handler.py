@@ -5,6 +5,7 @@ request objects"); a failed migration fails the deployment before the code that 
 """
 
 import json
+import time
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DBAPIError
 
-from functions.adapters.database import connect_owner
+from functions.adapters.database import connect_owner, sqlstate
 from functions.domain.partitions import make_missing
+from functions.migrate import snapshots
 from functions.telemetry import logger
 
 if TYPE_CHECKING:
@@ -24,6 +27,11 @@ if TYPE_CHECKING:
 ALEMBIC_INI = Path(__file__).parents[2] / "alembic.ini"
 PHYSICAL_ID = "hookline-migrations"
 REASON_CHARACTERS = 1000  # CloudFormation takes 4 KB for the whole answer
+# A revision that did not get its locks in time is made again: long enough in between for what stood in the way to
+# end, and for those that waited behind the revision to go on.
+PAUSES_SECONDS = (5, 15, 30, 60)
+RETRIED_SECONDS = 300  # what took longer than that will again
+NO_LOCK = ("55P03", "40P01", "57014")  # a lock timeout, a deadlock, a step that waited too long for several locks
 
 
 @logger.inject_lambda_context
@@ -43,26 +51,42 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
 
 def _migrate() -> dict[str, str]:
     config = Config(ALEMBIC_INI)
-    revision = str(ScriptDirectory.from_config(config).get_current_head())
-    if newer := _newer_than_this_code(config):
+    scripts = ScriptDirectory.from_config(config)
+    revision, current = str(scripts.get_current_head()), _current_revision()
+    known = [script.revision for script in scripts.walk_revisions()]
+    if current is not None and current not in known:
         # A deployment that is rolled back runs the code of the release before. Its schema stays: every revision
         # keeps the previous release working (migrations/script.py.mako).
-        logger.warning("the database is ahead of this release", revision=newer)
-        return {"revision": newer}
-    command.upgrade(config, "head")
+        logger.warning("the database is ahead of this release", revision=current)
+        return {"revision": current}
+    if current is not None:  # else there is nothing to lose
+        snapshots.require_for(scripts.iterate_revisions("head", current))
+    _upgrade(config)
     with connect_owner() as connection:
         made = make_missing(connection)
     logger.info("migrated", revision=revision, partitions_made=len(made))
     return {"revision": revision}
 
 
-def _newer_than_this_code(config: Config) -> str | None:
-    """The database's revision, if this release does not know it."""
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+def _current_revision() -> str | None:
+    """The database's; None of one that is empty."""
     with connect_owner() as connection:
         options = {"version_table_schema": "webhook"}
-        current = MigrationContext.configure(connection, opts=options).get_current_revision()
-    return current if current is not None and current not in known else None
+        return MigrationContext.configure(connection, opts=options).get_current_revision()
+
+
+def _upgrade(config: Config) -> None:
+    """Every revision that was made stays made, so this goes on where it was. Raises what the last try raised."""
+    began = time.monotonic()
+    for pause in PAUSES_SECONDS:
+        try:
+            return command.upgrade(config, "head")
+        except DBAPIError as error:
+            if sqlstate(error) not in NO_LOCK or time.monotonic() - began > RETRIED_SECONDS:
+                raise
+            logger.warning("a revision did not get its locks", pause_seconds=pause, error=str(error.orig))
+            time.sleep(pause)
+    return command.upgrade(config, "head")
 
 
 def _answer(event: dict[str, Any], result: dict[str, Any]) -> None:

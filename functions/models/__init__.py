@@ -17,6 +17,8 @@ from functions.models.configuration import (
     webhook_subscriptions,
     webhooks,
 )
+from functions.models.figures import heartbeats, reports
+from functions.models.lifecycle import archive_chunks, archives
 from functions.models.operations import audit_log, jobs
 from functions.models.traffic import (
     webhook_deliveries,
@@ -29,11 +31,15 @@ from functions.models.traffic import (
 __all__ = [
     "api_keys",
     "applications",
+    "archive_chunks",
+    "archives",
     "audit_log",
+    "heartbeats",
     "idempotency_keys",
     "jobs",
     "metadata",
     "projects",
+    "reports",
     "webhook_deliveries",
     "webhook_delivery_attempts",
     "webhook_dlq",

@@ -43,6 +43,12 @@ projects = Table(
         "what caches them compares it",
     ),
     Column("version", Integer, nullable=False, server_default="1"),
+    Column(
+        "retention",
+        JSONB,
+        comment="Days this project keeps rows for, where that is less than the deployment does: "
+        '{"events": 7, "deliveries": 30}',
+    ),
 )
 
 api_keys = Table(

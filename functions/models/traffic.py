@@ -14,7 +14,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import INET, JSONB
 
 from functions.models.base import KEY, TIME, created, key, metadata
-from functions.models.configuration import applications, projects, webhooks
+from functions.models.configuration import api_keys, applications, projects, webhooks
 
 webhook_events = Table(
     "webhook_events",
@@ -193,7 +193,7 @@ webhook_dlq = Table(
     created(),
     Column("application_id", KEY),
     Column("event_type", String(255)),
-    Column("updated_by", KEY),
+    Column("updated_by", KEY, ForeignKey(api_keys.c.id, ondelete="SET NULL")),
     ForeignKeyConstraint(
         ["project_id", "webhook_id"], [webhooks.c.project_id, webhooks.c.id], name="webhook_dlq_webhook_fkey"
     ),
@@ -218,5 +218,10 @@ Index(
     webhook_dlq.c.delivery_id,
     unique=True,
     postgresql_where=webhook_dlq.c.status == "pending",
+)
+Index(
+    "webhook_dlq_resolved",
+    webhook_dlq.c.resolved_at,
+    postgresql_where=webhook_dlq.c.resolved_at.is_not(None),
 )
 Index("webhook_dlq_sweep", webhook_dlq.c.sweep_at, postgresql_where=webhook_dlq.c.sweep_at.is_not(None))

@@ -5,13 +5,12 @@ Revises:
 
 Safety rule: the code of the previous release must keep working on the new schema (expand now, contract one
 release later). This revision only creates; its downgrade drops every row, and refuses to while there are
-events unless HOOKLINE_ALLOW_DATA_LOSS=1.
+projects unless HOOKLINE_ALLOW_DATA_LOSS=1.
 """
 
-import os
-
 from alembic import op
-from sqlalchemy import text
+
+from migrations.loss import refuse_to_lose
 
 revision = "0001"
 down_revision = None
@@ -300,7 +299,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    _refuse_while_there_are_events()
+    refuse_to_lose("drops everything", "FROM webhook.projects")
     for table in (
         *("webhook_dlq", "webhook_delivery_attempts", "webhook_deliveries", "webhook_event_ids"),
         *("webhook_events", "webhook_health", "webhook_subscriptions", "webhooks", "webhook_event_types"),
@@ -316,9 +315,3 @@ def _run(script: str) -> None:
     for statement in script.split(";\n"):
         if statement.strip():
             op.get_bind().exec_driver_sql(statement)
-
-
-def _refuse_while_there_are_events() -> None:
-    held = op.get_bind().execute(text("SELECT EXISTS (SELECT FROM webhook.webhook_events)")).scalar_one()
-    if held and os.environ.get("HOOKLINE_ALLOW_DATA_LOSS") != "1":
-        raise RuntimeError("this downgrade drops every event; set HOOKLINE_ALLOW_DATA_LOSS=1 if you mean it")

@@ -8,13 +8,12 @@ release later). This revision adds tables, nullable columns and columns with con
 rewrites a table. One thing of the previous release stops for the minutes until the new code is there: it cannot
 add a subscription (500, nothing is lost), because a pattern may now be subscribed to with several filters and its
 statement names the old unique constraint. The downgrade drops what only the new tables hold, and refuses to
-while there are applications, filters, schemas or audited changes unless HOOKLINE_ALLOW_DATA_LOSS=1.
+while there is any of it unless HOOKLINE_ALLOW_DATA_LOSS=1.
 """
 
-import os
-
 from alembic import op
-from sqlalchemy import text
+
+from migrations.loss import refuse_to_lose
 
 revision = "0002"
 down_revision = "0001"
@@ -301,11 +300,19 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    _refuse_while_there_is_something_to_lose()
+    refuse_to_lose(
+        "drops applications, filters, schemas, jobs, rotated secrets and the audit log",
+        "FROM webhook.applications",
+        "FROM webhook.audit_log",
+        "FROM webhook.webhook_subscriptions WHERE filter IS NOT NULL",
+        "FROM webhook.webhook_event_type_versions",
+        "FROM webhook.webhook_expiring_secrets",
+        "FROM webhook.jobs",
+    )
     for table in ("audit_log", "jobs", "webhook_event_type_versions", "webhook_expiring_secrets"):
         op.execute(f"DROP TABLE webhook.{table}")
     op.execute("DELETE FROM webhook.webhook_subscriptions WHERE filter IS NOT NULL")
-    op.execute("UPDATE webhook.webhook_events SET data = 'null' WHERE data IS NULL")
+    op.execute("UPDATE webhook.webhook_events SET data = 'null', expunged_at = NULL WHERE data IS NULL")
     for table, columns in ADDED.items():
         drops = ", ".join(f"DROP COLUMN {column}" for column in columns)
         op.execute(f"ALTER TABLE webhook.{table} {drops}")
@@ -352,16 +359,3 @@ def _run(script: str) -> None:
     for statement in script.split(";\n"):
         if statement.strip():
             op.get_bind().exec_driver_sql(statement)
-
-
-def _refuse_while_there_is_something_to_lose() -> None:
-    asked = text(
-        "SELECT EXISTS (SELECT FROM webhook.applications) OR EXISTS (SELECT FROM webhook.audit_log)"
-        " OR EXISTS (SELECT FROM webhook.webhook_subscriptions WHERE filter IS NOT NULL)"
-        " OR EXISTS (SELECT FROM webhook.webhook_event_type_versions)"
-    )
-    if op.get_bind().execute(asked).scalar_one() and os.environ.get("HOOKLINE_ALLOW_DATA_LOSS") != "1":
-        raise RuntimeError(
-            "this downgrade drops applications, filters, schemas and the audit log;"
-            " set HOOKLINE_ALLOW_DATA_LOSS=1 if you mean it"
-        )

@@ -5,12 +5,15 @@ Revises: 0002
 
 Safety rule: the code of the previous release must keep working on the new schema (expand now, contract one
 release later). Only columns that are null or have constant defaults, and indexes, are added; the audit log takes
-one more kind of actor, and dead letters may be of deliveries that were never tried. The downgrade forgets those,
-what the audit log says of Hookline itself, and how endpoints are doing, which is learnt anew; what strict webhooks
-have in line is due at once, in no order.
+one more kind of actor, and dead letters may be of deliveries that were never tried. The downgrade forgets those
+and what the audit log says of Hookline itself, and refuses to while there are any unless
+HOOKLINE_ALLOW_DATA_LOSS=1. How endpoints are doing is learnt anew; what strict webhooks have in line is due at
+once, in no order.
 """
 
 from alembic import op
+
+from migrations.loss import refuse_to_lose
 
 revision = "0003"
 down_revision = "0002"
@@ -76,6 +79,11 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    refuse_to_lose(
+        "forgets dead letters that were never tried, and what the audit log says of Hookline itself",
+        "FROM webhook.webhook_dlq WHERE attempts = 0",
+        "FROM webhook.audit_log WHERE actor_type = 'hookline'",
+    )
     _run(DOWN)
 
 

@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from functions.adapters import database
-from functions.domain.partitions import SERIES, wanted
+from functions.domain.partitions import all_series, wanted
 from functions.migrate import handler as migrate
 from functions.settings import settings
 from tests.conftest import ROOT, Databases
@@ -64,7 +64,7 @@ def test_an_empty_database_is_brought_to_the_head_with_its_partitions(url: str, 
         ((made,),) = sql.run(
             "SELECT count(*) FROM pg_class WHERE relname ~ '_20[0-9]{2}_[0-9]{2}' AND relkind = 'r'"
         )
-    assert made == sum(1 for series in SERIES for _ in wanted(series, datetime.now(UTC)))
+    assert made == sum(1 for series in all_series() for _ in wanted(series, datetime.now(UTC)))
     assert migrate.handler({}, Context()) == {"revision": HEAD}
 
 
