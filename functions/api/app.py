@@ -22,6 +22,7 @@ from functions.api.routes import (
     jobs,
     levers,
     meta,
+    operations,
     projects,
     replays,
     secrets,
@@ -54,7 +55,7 @@ ROUTES = (
         skips,
         dead_letters,
     ),
-    *(jobs, erasure, audit_log, meta),
+    *(jobs, erasure, audit_log, operations, meta),
 )
 for module in ROUTES:
     app.include_router(module.router)

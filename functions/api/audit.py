@@ -6,17 +6,21 @@ from sqlalchemy import Connection, text
 
 from functions.api.caller import Caller
 from functions.api.rendering import to_json
+from functions.statements import named
 
 Level = Literal["info", "warning"]
 
-WRITE = text("""
+WRITE = named(
+    "audit_log.write",
+    text("""
 INSERT INTO webhook.audit_log (project_id, application_id, event, level, actor_type, actor_id, resource_type,
   resource_id, before, after, correlation_id, request_id, source_ip)
 SELECT CAST(:project_id AS uuid), CAST(:application_id AS uuid), :event, :level, :actor_type,
   CAST(:actor_id AS uuid), :resource_type, id, before, after, :correlation_id, :request_id,
   CAST(:source_ip AS inet)
 FROM jsonb_to_recordset(CAST(:resources AS jsonb)) AS r (id text, before jsonb, after jsonb)
-""")
+"""),
+)
 
 
 def record(

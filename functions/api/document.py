@@ -26,7 +26,7 @@ TAGS = {
     "jobs": "What takes longer than a request, and how far it is.",
     "audit log": "Every change made through this API: who, what, before and after.",
     "projects": "Accounts and their API keys; these calls take the admin key.",
-    "health": "Whether the service is up.",
+    "health": "Whether the service is up, and how it and its database are doing.",
 }
 
 

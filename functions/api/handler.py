@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from functions.adapters import timing
 from functions.api import methods, rendering
 from functions.api.app import app
 from functions.api.caller import CORRELATION_HEADER, body_text, caller_of, correlation_id, request_id
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 
 @logger.inject_lambda_context(clear_state=True)
+@timing.reported
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """One HTTP request, payload format 2.0."""
     logger.set_correlation_id(correlation_id(event))

@@ -12,9 +12,12 @@ from sqlalchemy import Connection, text
 
 from functions.api.caller import Caller
 from functions.errors import IdempotencyMismatch
+from functions.statements import named
 
 # A day: longer than any retry of a caller's own queue should take. An older key may be used anew.
-TAKE = text("""
+TAKE = named(
+    "idempotency.take",
+    text("""
 INSERT INTO webhook.idempotency_keys AS k (owner_id, key, request_hash)
 VALUES (CAST(:owner AS uuid), :key, :hash)
 ON CONFLICT (owner_id, key) DO UPDATE
@@ -22,16 +25,23 @@ SET request_hash = excluded.request_hash, response_status = NULL, response_body 
   created_at = now()
 WHERE k.created_at < now() - interval '24 hours'
 RETURNING key
-""")
-FIRST_ANSWER = text("""
+"""),
+)
+FIRST_ANSWER = named(
+    "idempotency.first_answer",
+    text("""
 SELECT request_hash, response_status, response_body, response_version FROM webhook.idempotency_keys
 WHERE owner_id = CAST(:owner AS uuid) AND key = :key
-""")
-KEEP = text("""
+"""),
+)
+KEEP = named(
+    "idempotency.keep",
+    text("""
 UPDATE webhook.idempotency_keys
 SET response_status = :status, response_body = :body, response_version = CAST(:version AS integer)
 WHERE owner_id = CAST(:owner AS uuid) AND key = :key
-""")
+"""),
+)
 
 
 @dataclass(frozen=True)

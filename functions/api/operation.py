@@ -89,8 +89,9 @@ def key(id: str, what: str) -> str:
     return str(parsed)
 
 
-def missing(what: str) -> NotFound:
-    return NotFound(f"there is no such {what}")
+def missing(what: str, archived: str = "") -> NotFound:
+    """`archived` is what queries/archives.py has to say of it."""
+    return NotFound(f"there is no such {what}{archived}")
 
 
 def documented(

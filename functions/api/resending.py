@@ -6,26 +6,28 @@ from typing import Any
 from sqlalchemy import Connection
 
 from functions.api.caller import Caller
-from functions.api.queries import levers
+from functions.api.queries import archives, levers
 from functions.domain.jobs import MAX_ATTEMPTS
 from functions.errors import Conflict, Detail, Invalid
 
 NO_WEBHOOK = "there is no such webhook"
 
 
-def check(delivery: Mapping[str, Any] | None) -> None:
-    """Raises Conflict unless the delivery, locked as queries/retries.py does, can be sent again."""
+def check(connection: Connection, delivery: Mapping[str, Any] | None, id: str) -> None:
+    """Raises Conflict unless the delivery of this id, locked as queries/retries.py does, can be sent again."""
     if delivery is None:
-        raise Conflict("its delivery is not kept any more")
+        raise Conflict(f"its delivery is not kept any more{archives.where(connection, 'delivery', id)}")
     if delivery["status"] == "delivered":
         raise Conflict("it was delivered; to send it again, replay its event")
     if delivery["status"] == "delivering":
         raise Conflict("it is being delivered this moment")
     if delivery["webhook_deleted"]:
         raise Conflict("its webhook was deleted")
+    if delivery["has_payload"] is None:
+        archived = archives.where(connection, "event", str(delivery["event_id"]))
+        raise Conflict(f"its event's payload is not kept any more: there is nothing left to send{archived}")
     if not delivery["has_payload"]:
-        gone = "is not kept any more" if delivery["has_payload"] is None else "was expunged"
-        raise Conflict(f"its event's payload {gone}: there is nothing left to send")
+        raise Conflict("its event's payload was expunged: there is nothing left to send")
     if delivery["status"] == "pending" and delivery["webhook_status"] != "active":
         raise Conflict(f"its webhook is {delivery['webhook_status']} and it waits for that: resume the webhook")
     if delivery["status"] == "pending" and delivery["held"]:

@@ -41,7 +41,8 @@ from sqlalchemy.types import TypeEngine
 
 from functions.api import paging
 from functions.domain.ids import KEY_SKEW, uuid7_floor
-from functions.domain.partitions import SERIES, Series, start_of
+from functions.domain.partitions import made_at, series_of, start_of
+from functions.statements import named
 
 STEP = 500  # rows of an index: half a ms when they are in memory, several when they have to be read
 LOOK_SECONDS = 0.01
@@ -77,6 +78,11 @@ class Walk:
     before: datetime | None = None  # exclusive
     oldest: str = field(default=FIRST)  # key below which there can be none
 
+    @property
+    def room(self) -> str:
+        """What its statements are named by: `deliveries`."""
+        return self.table.name.removeprefix("webhook_")
+
 
 def page(connection: Connection, walk: Walk, *, limit: int, cursor: str) -> str:
     """The answer of a list as JSON text. Raises Invalid for what is no cursor."""
@@ -100,7 +106,8 @@ def _rows(connection: Connection, walk: Walk, cursor: str, most: int) -> Iterato
         way = _sparsest(connection, walk, low, high)
         until = high
         while until > low:
-            step = connection.execute(statement(walk, way, low, until, most)).all()
+            asked = named(f"{walk.room}.list", statement(walk, way, low, until, most))
+            step = connection.execute(asked).all()
             until = low
             for row in step:
                 yield row
@@ -112,8 +119,8 @@ def _rows(connection: Connection, walk: Walk, cursor: str, most: int) -> Iterato
 def _spans(walk: Walk, cursor: str) -> Iterator[tuple[str, str]]:
     """Ranges of keys, lower end inclusive and upper end exclusive: that of the newest partition, then the rest."""
     low, high = _bounds(walk, cursor)
-    if series := _series(walk.table):
-        start = uuid7_floor(start_of(series, min(_made(high), datetime.now(UTC)), 0))
+    if series := series_of(walk.table.name):
+        start = uuid7_floor(start_of(series, min(made_at(high), datetime.now(UTC)), 0))
         if low < start < high:
             yield start, high
             high = start
@@ -136,7 +143,8 @@ def _sparsest(connection: Connection, walk: Walk, low: str, high: str) -> Sequen
     if len(walk.ways) == 1:
         return walk.ways[0]
     probes = [_probe(walk.table, index, low, high) for way in walk.ways for index in way]
-    reached = iter(connection.execute(select(*(probe.scalar_subquery() for probe in probes))).one())
+    asked = named(f"{walk.room}.probe", select(*(probe.scalar_subquery() for probe in probes)))
+    reached = iter(connection.execute(asked).one())
     return min(walk.ways, key=lambda way: max(str(next(reached) or FIRST) for _ in way))
 
 
@@ -185,20 +193,11 @@ def _in_partitions(table: Table, low: str, high: str) -> list[ColumnElement[bool
 
     From a range within one it would guess at so few rows that it might as well read and sort everybody's there.
     """
-    if (series := _series(table)) is None:
+    if (series := series_of(table.name)) is None:
         return []
     last = str(UUID(int=UUID(high).int - 1))
-    start, end = start_of(series, _made(low), 0), start_of(series, _made(last), 1)
+    start, end = start_of(series, made_at(low), 0), start_of(series, made_at(last), 1)
     return [table.c.id >= uuid7_floor(start), table.c.id < uuid7_floor(end)]
-
-
-def _series(table: Table) -> Series | None:
-    return next((series for series in SERIES if series.table == table.name), None)
-
-
-def _made(key: str) -> datetime:
-    """When a UUIDv7 was made, in UTC."""
-    return datetime.fromtimestamp((UUID(key).int >> 80) / 1000, UTC)
 
 
 def _order(rows: FromClause, index: Index) -> tuple[ColumnElement[Any], ColumnElement[Any]]:

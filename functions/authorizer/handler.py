@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools.utilities.parameters import get_secret
 from sqlalchemy import text
 
+from functions.adapters import timing
 from functions.adapters.database import transaction
 from functions.domain import api_keys
 from functions.settings import settings
+from functions.statements import named
 from functions.telemetry import logger
 
 if TYPE_CHECKING:
@@ -20,13 +22,17 @@ if TYPE_CHECKING:
 
 ADMIN_KEY_SECONDS = 60  # how long a replaced admin key may still be taken for the old one
 ANONYMOUS = {"admin": "false", "project_id": "", "application_id": "", "key_id": "", "scopes": ""}
-LIVE_KEY = text(
-    "SELECT id, project_id, application_id, key_hash, scopes FROM webhook.api_keys"
-    " WHERE prefix = :prefix AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
+LIVE_KEY = named(
+    "authorizer.live_key",
+    text(
+        "SELECT id, project_id, application_id, key_hash, scopes FROM webhook.api_keys"
+        " WHERE prefix = :prefix AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
+    ),
 )
 
 
 @logger.inject_lambda_context
+@timing.reported
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     """The simple response of payload format 2.0; the values of its context are strings."""
     key = _bearer_key(event.get("headers") or {})

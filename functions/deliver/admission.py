@@ -17,6 +17,7 @@ from sqlalchemy import Connection, text
 from functions.adapters.outbox import Follow
 from functions.domain.outbox import LOOK_AHEAD_SECONDS, NEAR_SECONDS, OUTBOX_SECONDS
 from functions.settings import settings
+from functions.statements import named
 
 RUN = 50  # of one strict webhook's line an invocation: about a second's worth at endpoints nearby
 # Apart from each other, in milliseconds, in the line of those that wait for a circuit, or for a slow endpoint.
@@ -52,7 +53,9 @@ class Admitted:
 
 # Deliveries before the webhooks' health, each in key order, as recording an outcome locks them. Those of strict
 # webhooks are not locked here: whoever deals with a line holds the health of its webhook.
-LOCK = text("""
+LOCK = named(
+    "deliver.lock_gates",
+    text("""
 WITH d AS MATERIALIZED (
   SELECT id FROM webhook.webhook_deliveries
   WHERE id = ANY (CAST(:ids AS uuid[])) AND status IN ('pending', 'delivering')
@@ -63,10 +66,13 @@ WITH d AS MATERIALIZED (
   ORDER BY webhook_id FOR UPDATE
 )
 SELECT json_build_object('still', (SELECT json_agg(id) FROM d), 'webhooks', (SELECT count(*) FROM h))::text
-""")
+"""),
+)
 # The front of each line, in the order of the index: by the key alone the primary key would do, and that has the
 # finished ones, too. A claimer that died has left a lease behind which ends.
-LINES = text("""
+LINES = named(
+    "deliver.lines",
+    text("""
 SELECT coalesce(json_agg(json_build_array(l.id, l.front)), '[]')::text FROM (
   SELECT w.id, (
     SELECT json_agg(json_build_array(f.id, f.token, f.ready) ORDER BY f.id) FROM (
@@ -76,14 +82,17 @@ SELECT coalesce(json_agg(json_build_array(l.id, l.front)), '[]')::text FROM (
       WHERE d.webhook_id = w.id AND d.sweep_at IS NOT NULL
       ORDER BY d.webhook_id, d.id LIMIT CAST(:run AS integer)) f) AS front
   FROM unnest(CAST(:webhooks AS uuid[])) AS w (id)) l
-""")
+"""),
+)
 # All in one: what may go now, what becomes of the token bucket and the circuit, and where in its line what is held
 # back comes to stand. Times are in milliseconds from now, `every` and `span` in seconds.
 #
 # The bucket is kept as the time at which it is full again (the generic cell rate algorithm, ITU-T I.371): it holds
 # `requests`, each of which comes back after `every`. While there is a line, what is new stands behind it. Times
 # that are further off than any of ours can be were written while a clock was wrong, and do not count.
-ADMIT = text("""
+ADMIT = named(
+    "deliver.admit",
+    text("""
 WITH facts AS (
   SELECT h.webhook_id, h.circuit, h.hold_until, x.wanted, w.timeout_seconds,
     coalesce(h.hold_until > now() AND h.hold_until <= now() + CAST(:longest AS integer) * interval '1 s', false)
@@ -133,9 +142,12 @@ WITH facts AS (
 )
 SELECT json_agg(json_build_array(webhook_id, allowed,
   greatest(0, extract(epoch FROM greatest(earliest, line_until) - now()) * 1000), step_ms))::text FROM lined
-""")
+"""),
+)
 # By keys that it is told and without a join, as CLAIM. Without a delay: in line behind another delivery.
-HOLD_BACK = text("""
+HOLD_BACK = named(
+    "deliver.hold_back",
+    text("""
 WITH held AS (
   UPDATE webhook.webhook_deliveries d
   SET status = 'pending', token = d.token + 1, lease_expires_at = NULL, (scheduled_at, sweep_at) = (
@@ -149,7 +161,8 @@ WITH held AS (
   RETURNING d.id, d.token, d.project_id
 )
 SELECT coalesce(json_agg(json_build_array(id, token, project_id) ORDER BY id), '[]')::text FROM held
-""")
+"""),
+)
 
 
 def admit(

@@ -15,6 +15,7 @@ from functions.domain.allowlist import Network
 from functions.domain.outcome import Budget
 from functions.domain.retry import Strategy
 from functions.domain.signing import Algorithm
+from functions.statements import named
 from functions.telemetry import logger
 
 
@@ -23,6 +24,7 @@ class Event(NamedTuple):
     type: str
     data: str | None  # as Postgres renders it: these very bytes are signed and sent; None once it was expunged
     correlation_id: str
+    kept: bool = True  # not once it has left the database: then there is nothing else here but the id
 
 
 class Webhook(NamedTuple):
@@ -61,7 +63,9 @@ class Claim(NamedTuple):
 
 
 # Which of the deliveries may be claimed at all, and which of their webhooks have a say in when (admission.py).
-LOOK = text("""
+LOOK = named(
+    "deliver.look",
+    text("""
 WITH named AS MATERIALIZED (
   SELECT d.id, d.webhook_id, d.project_id FROM webhook.webhook_deliveries d
   WHERE d.id = ANY (CAST(:ids AS uuid[])) AND d.status IN ('pending', 'delivering')
@@ -76,11 +80,14 @@ SELECT json_build_object(
       AND w.deleted_at IS NULL AND (w.ordering = 'strict' OR w.rate_limit_requests IS NOT NULL
         OR h.circuit <> 'closed' OR h.hold_until > now() OR h.slow_until > now()))
 )::text
-""")
+"""),
+)
 # It joins the partitions to nothing, so that none is looked for while it runs: it may have to wait for a row
 # (docs/decisions/locks-and-partitions.md). Of two claims of a row the second then finds the token gone. What
 # waited in line is looked at by dispatch from now on, were this claimer to die.
-CLAIM = text("""
+CLAIM = named(
+    "deliver.claim",
+    text("""
 WITH claimed AS (
   UPDATE webhook.webhook_deliveries d
   SET status = 'delivering', token = d.token + 1,
@@ -92,8 +99,11 @@ WITH claimed AS (
 )
 SELECT coalesce(json_agg(json_build_array(id, token, attempt, max_attempts, event_id, webhook_id) ORDER BY id),
   '[]')::text FROM claimed
-""")
-CONTENTS = text("""
+"""),
+)
+CONTENTS = named(
+    "deliver.contents",
+    text("""
 SELECT json_build_object(
   'events', (SELECT json_agg(json_build_array(id, type, data::text, correlation_id))
     FROM webhook.webhook_events WHERE id = ANY (CAST(:events AS uuid[]))),
@@ -107,7 +117,8 @@ SELECT json_build_object(
     FROM webhook.webhook_expiring_secrets
     WHERE webhook_id = ANY (CAST(:webhooks AS uuid[])) AND expires_at > now())
 )::text
-""")
+"""),
+)
 
 
 class Lane(StrEnum):
@@ -164,7 +175,8 @@ def _with_contents(connection: Connection, rows: list[list[Any]]) -> list[Claim]
     expiring: dict[str, list[tuple[Algorithm, str]]] = {}
     for webhook_id, algorithm, secret in found["expiring"] or ():
         expiring.setdefault(webhook_id, []).append((algorithm, secret))
-    events = {row[0]: Event(*row) for row in found["events"]}
+    events = {id: Event(id, "", None, "", kept=False) for id in wanted["events"]}
+    events |= {row[0]: Event(*row) for row in found["events"] or ()}
     webhooks = {row[0]: _webhook(row, expiring.get(row[0], [])) for row in found["webhooks"]}
     return [
         Claim(id, token, attempt, max_attempts, events[event_id], webhooks[webhook_id])

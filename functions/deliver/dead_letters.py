@@ -17,6 +17,7 @@ from functions.adapters.database import transaction
 from functions.domain.jobs import MAX_ATTEMPTS
 from functions.domain.messages import DeadLetter
 from functions.domain.outbox import OUTBOX_SECONDS
+from functions.statements import named
 
 
 class Fate(StrEnum):
@@ -38,7 +39,9 @@ class Judged:
 
 # First receive of the message: it is remembered and dies. Its later receives: it still dies. Another message id
 # with the right token: redriven.
-JUDGE = text("""
+JUDGE = named(
+    "deliver.judge_letter",
+    text("""
 WITH letter AS MATERIALIZED (
   SELECT l.*, coalesce(l.queue_message_id, :message_id) = :message_id AS dying
   FROM webhook.webhook_dlq l WHERE l.id = CAST(:id AS uuid) AND l.token = :token AND l.status = 'pending'
@@ -49,11 +52,17 @@ WITH letter AS MATERIALIZED (
   FROM letter WHERE l.id = letter.id AND letter.dying
 )
 SELECT json_build_array(dying, delivery_id, event_id, webhook_id)::text FROM letter
-""")
+"""),
+)
 # What follows is asked and changed by the keys that the first statement tells, and what is locked is locked by a
 # statement of its own (docs/decisions/locks-and-partitions.md).
-LOCK_DELIVERY = text("SELECT FROM webhook.webhook_deliveries WHERE id = CAST(:delivery AS uuid) FOR UPDATE")
-LOST = text("""
+LOCK_DELIVERY = named(
+    "deliver.lock_redriven",
+    text("SELECT FROM webhook.webhook_deliveries WHERE id = CAST(:delivery AS uuid) FOR UPDATE"),
+)
+LOST = named(
+    "deliver.lost",
+    text("""
 SELECT CASE
   WHEN w.deleted_at IS NOT NULL THEN 'its webhook was deleted'
   WHEN d.id IS NULL OR e.id IS NULL THEN 'it is no longer kept'
@@ -66,22 +75,29 @@ FROM webhook.webhooks w
 LEFT JOIN webhook.webhook_deliveries d ON d.id = CAST(:delivery AS uuid)
 LEFT JOIN webhook.webhook_events e ON e.id = CAST(:event AS uuid)
 WHERE w.id = CAST(:webhook AS uuid)
-""")
+"""),
+)
 # The delivery keeps its attempts and gets its webhook's budget once more. One of a strict webhook is older than
 # whatever waits, and so the next in its line.
-REOPEN = text("""
+REOPEN = named(
+    "deliver.reopen",
+    text("""
 UPDATE webhook.webhook_deliveries d
 SET status = 'pending', token = d.token + 1, scheduled_at = now(),
     sweep_at = now() + CAST(:outbox AS integer) * interval '1 s',
     failed_at = NULL, max_attempts = d.attempts + w.max_attempts
 FROM webhook.webhooks w WHERE d.id = CAST(:delivery AS uuid) AND w.id = d.webhook_id
 RETURNING json_build_array(d.id, d.token, d.project_id)::text
-""")
-RESOLVE = text("""
+"""),
+)
+RESOLVE = named(
+    "deliver.resolve_letter",
+    text("""
 UPDATE webhook.webhook_dlq
 SET status = :status, resolved_at = now(), resolved_by = 'queue', notes = :notes, sweep_at = NULL
 WHERE id = CAST(:id AS uuid)
-""")
+"""),
+)
 
 
 def judge(letter: DeadLetter, message_id: str) -> Judged:

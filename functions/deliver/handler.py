@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from functions.adapters import timing
 from functions.deliver import intake
 from functions.deliver.invocation import Invocation, bounce
 from functions.telemetry import logger
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 
 @logger.inject_lambda_context
+@timing.reported
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """Deliver what the messages name.
 

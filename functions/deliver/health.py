@@ -12,6 +12,7 @@ from functions.domain.event_types import RESERVED
 from functions.domain.operational import RECOVERED, SLOW, Signal
 from functions.domain.outcome import Outcome, State
 from functions.settings import settings
+from functions.statements import named
 
 SLOW_TOLD_AFTER_SECONDS = 600  # an endpoint that is slow now and then is told of once
 
@@ -20,7 +21,9 @@ SLOW_TOLD_AFTER_SECONDS = 600  # an endpoint that is slow now and then is told o
 #
 # Any success closes the circuit. A probe whose failure speaks of its event only has been answered: that closes it,
 # too. Results of requests that were under way when the circuit opened change nothing.
-NOTE = text("""
+NOTE = named(
+    "deliver.note_health",
+    text("""
 WITH o AS (
   SELECT * FROM jsonb_to_recordset(CAST(:outcomes AS jsonb)) AS x (webhook_id uuid, success_at timestamptz,
     failure_at timestamptz, failing_at timestamptz, failures integer, new_strikes integer, slow boolean,
@@ -67,8 +70,11 @@ WITH o AS (
 SELECT json_agg(json_build_array(webhook_id, circuit, next_circuit, success_at IS NOT NULL AND circuit <> 'closed',
   slow AND coalesce(slow_until < now() - CAST(:told AS integer) * interval '1 s', true)))::text
 FROM opened WHERE circuit <> next_circuit OR slow
-""")
-MARK_SLOW = text("""
+"""),
+)
+MARK_SLOW = named(
+    "deliver.mark_slow",
+    text("""
 WITH marked AS MATERIALIZED (
   SELECT webhook_id FROM webhook.webhook_health WHERE webhook_id = ANY (CAST(:webhooks AS uuid[]))
   ORDER BY webhook_id FOR UPDATE
@@ -76,7 +82,8 @@ WITH marked AS MATERIALIZED (
 UPDATE webhook.webhook_health h SET slow_until = now() + CAST(:slow AS integer) * interval '1 s'
 FROM marked WHERE h.webhook_id = marked.webhook_id
 RETURNING h.webhook_id, coalesce(old.slow_until < now() - CAST(:told AS integer) * interval '1 s', true)
-""")
+"""),
+)
 
 
 class Seen(NamedTuple):

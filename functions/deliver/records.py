@@ -25,6 +25,7 @@ from functions.domain.ordering import Woken
 from functions.domain.outbox import LOOK_AHEAD_SECONDS, OUTBOX_SECONDS
 from functions.domain.outcome import Answer, Outcome, Reason, State, decide
 from functions.settings import settings
+from functions.statements import named
 from functions.telemetry import logger
 
 WITHOUT_EVIDENCE = {"response_headers": None, "response_body": None, "remote_address": None}
@@ -68,17 +69,22 @@ class Recorded:
 
 # So that RECORD, which may look for partitions while it runs, never waits for a row
 # (docs/decisions/locks-and-partitions.md).
-LOCK = text("""
+LOCK = named(
+    "deliver.lock_recorded",
+    text("""
 SELECT count(*) FROM (
   SELECT FROM webhook.webhook_deliveries WHERE id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE
 ) locked
-""")
+"""),
+)
 # `now()` is the database's clock throughout; a function's own clock only dates its attempts. Rows whose token
 # moved on (the lease ended and another took over) change nothing, but the attempt was made and is kept. A test
 # event that failed has told what it was asked: nobody is to look after it, so it leaves no dead letter. Where the
 # payload was expunged meanwhile, neither the answer nor the signature is kept (domain/expunge.py): the row tells,
 # which both lock. Where the token moved on it does not tell, and neither is kept either.
-RECORD = text("""
+RECORD = named(
+    "deliver.record",
+    text("""
 WITH r AS MATERIALIZED (
   SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x (
     id uuid, token integer, project_id uuid, attempt_id uuid, attempt smallint, state text, reason text,
@@ -123,7 +129,8 @@ SELECT json_build_object(
   'stale', (SELECT json_agg(id) FROM r WHERE id NOT IN (SELECT id FROM recorded)),
   'dead', (SELECT json_agg(json_build_array(id, token, project_id)) FROM dead)
 )::text
-""")
+"""),
+)
 
 
 def results_of(done: list[tuple[Response, int]]) -> list[Result]:

@@ -14,44 +14,58 @@ from functions.deliver.claims import Claim
 from functions.domain import ordering
 from functions.domain.ordering import Woken
 from functions.domain.outcome import Failure
+from functions.statements import named
 from functions.telemetry import logger
 
 DELETED = Failure("webhook_deleted", "the webhook was deleted")
 EXPUNGED = Failure("payload_expunged", "the event's payload was expunged")
+GONE = Failure("event_gone", "the event is not kept any more")
 
 # None of these joins the partitions to anything (docs/decisions/locks-and-partitions.md).
 #
 # Without a time: in line behind the head of a strict webhook.
-RELEASE = text("""
+RELEASE = named(
+    "deliver.release",
+    text("""
 UPDATE webhook.webhook_deliveries
 SET status = 'pending', token = token + 1, lease_expires_at = NULL,
     sweep_at = coalesce(now() + CAST(:after_ms AS integer) * interval '1 ms', 'infinity')
 WHERE id = ANY (CAST(:ids AS uuid[])) AND token = CAST(CAST(:tokens AS jsonb) ->> CAST(id AS text) AS integer)
-""")
+"""),
+)
 
 # A held delivery waits for its webhook to be resumed, which looks for `infinity` after its commit. So the status
 # is read once more under a lock that a change of it has to wait for: a delivery is held before the change, and
 # found, or after it, and not held. The webhooks are locked first and in key order, as whoever changes one locks it
 # before its deliveries; recording an outcome locks no webhook in a way that these would wait for.
-LOCK = text("""
+LOCK = named(
+    "deliver.lock_waiting",
+    text("""
 SELECT id FROM (
   SELECT id, deleted_at IS NULL AND status <> 'active' AS waits FROM webhook.webhooks
   WHERE id = ANY (CAST(:webhooks AS uuid[])) ORDER BY id FOR SHARE
 ) locked WHERE waits
-""")
-HOLD = text("""
+"""),
+)
+HOLD = named(
+    "deliver.hold",
+    text("""
 UPDATE webhook.webhook_deliveries
 SET status = 'pending', token = token + 1, lease_expires_at = NULL,
     sweep_at = CASE WHEN webhook_id = ANY (CAST(:waiting AS uuid[])) THEN timestamptz 'infinity' ELSE now() END
 WHERE id = ANY (CAST(:ids AS uuid[])) AND token = CAST(CAST(:tokens AS jsonb) ->> CAST(id AS text) AS integer)
-""")
+"""),
+)
 
-ABANDON = text("""
+ABANDON = named(
+    "deliver.abandon",
+    text("""
 UPDATE webhook.webhook_deliveries
 SET status = 'failed', token = token + 1, lease_expires_at = NULL, sweep_at = NULL, scheduled_at = NULL,
     failed_at = now(), last_error_code = :code, last_error_message = :message
 WHERE id = ANY (CAST(:ids AS uuid[])) AND token = CAST(CAST(:tokens AS jsonb) ->> CAST(id AS text) AS integer)
-""")
+"""),
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +90,8 @@ def set_aside(claims: list[Claim]) -> Aside:
         return Aside(sendable, [])
     rest = [one for one in claims if not one.webhook.deleted]
     _end([one for one in claims if one.webhook.deleted], DELETED)
-    woken = _end([one for one in rest if one.event.data is None], EXPUNGED)
+    woken = _end([one for one in rest if not one.event.kept], GONE)
+    woken += _end([one for one in rest if one.event.kept and one.event.data is None], EXPUNGED)
     _hold([one for one in rest if one.event.data is not None and one.webhook.status != "active"])
     return Aside(sendable, woken)
 

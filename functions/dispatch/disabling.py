@@ -10,6 +10,7 @@ from functions.domain.disabling import disable_each, lock
 from functions.domain.event_types import TEST
 from functions.domain.operational import Notice
 from functions.settings import settings
+from functions.statements import named
 
 LOOK_AT = 200  # failed deliveries of a webhook, and unfinished ones, when counting those that fail
 
@@ -20,7 +21,9 @@ FAILING = """
 """
 # Failing deliveries are among the newest that failed and among the oldest that are not finished; so many of each
 # are looked at and no more. One that a paused webhook waits for says nothing about its endpoint.
-FIND = text(f"""
+FIND = named(
+    "dispatch.find_failing",
+    text(f"""
 WITH failing AS MATERIALIZED (
   SELECT h.webhook_id, h.failing_since FROM webhook.webhook_health h
   JOIN webhook.webhooks w ON w.id = h.webhook_id
@@ -40,15 +43,19 @@ CROSS JOIN LATERAL (
     LIMIT CAST(:enough AS integer)) x) c
 WHERE c.deliveries >= CAST(:enough AS integer)
 ORDER BY f.webhook_id LIMIT :most
-""")  # noqa: S608 - constants
+"""),  # noqa: S608 - constants
+)
 # Once more, of webhooks that are locked: one may have been paused, or have had a success recorded, meanwhile.
 # Webhooks before their health, each in key order, as everywhere.
-CONFIRM = text(f"""
+CONFIRM = named(
+    "dispatch.confirm_failing",
+    text(f"""
 SELECT h.webhook_id, h.failing_since FROM webhook.webhook_health h
 JOIN webhook.webhooks w ON w.id = h.webhook_id AND w.status = 'active'
 WHERE h.webhook_id = ANY (CAST(:ids AS uuid[])) AND {FAILING}
 ORDER BY h.webhook_id FOR UPDATE OF h
-""")  # noqa: S608 - constants
+"""),  # noqa: S608 - constants
+)
 
 
 class Disabled(NamedTuple):

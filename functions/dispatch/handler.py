@@ -1,14 +1,18 @@
 """Entry point of the dispatch function."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from functions.adapters import outbox, queues
+from functions.adapters import metrics, outbox, queues, timing
+from functions.adapters.database import transaction
 from functions.adapters.outbox import Follow
 from functions.adapters.queues import Message
 from functions.dispatch.disabling import disable_failing
 from functions.dispatch.sweeps import Due, due_dead_letters, due_deliveries, due_jobs, due_lines
 from functions.domain import messages
+from functions.domain.figures import heartbeats
+from functions.domain.figures.measures import DISPATCHER_HEARTBEAT
 from functions.settings import settings
 from functions.telemetry import logger
 
@@ -21,6 +25,7 @@ LAST_BATCH_MS = 5_000  # a batch takes well under a second; what is left waits f
 
 
 @logger.inject_lambda_context
+@timing.reported
 def handler(_event: dict[str, Any], context: "LambdaContext") -> dict[str, int]:
     """Send what is due until nothing is, or the time is up. Answers how many of each were sent.
 
@@ -33,6 +38,9 @@ def handler(_event: dict[str, Any], context: "LambdaContext") -> dict[str, int]:
         "jobs": _drain(due_jobs, _send_jobs, context),
         "disabled": _disable(context),
     }
+    with transaction() as connection:
+        heartbeats.succeeded(connection, heartbeats.DISPATCH, datetime.now(UTC), counts)
+    metrics.publish({DISPATCHER_HEARTBEAT: 1})
     logger.info("dispatched", counts=counts)
     return counts
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, TextClause, text
 from functions.adapters.database import transaction
 from functions.adapters.outbox import Follow
 from functions.domain import ordering
+from functions.statements import named
 
 DISPATCH_LOCK = 7_306_871_995  # one dispatcher at a time; another that starts meanwhile just ends
 
@@ -20,18 +21,24 @@ class Due(Follow):
     again: bool = False
 
 
+ALONE = named("dispatch.alone", text("SELECT pg_try_advisory_xact_lock(:lock)"))
 # Due retries, rows whose message was never sent, and leases that ran out (their row goes back to pending; its
 # token stays, so that a claimer which is merely late may still record). `sweep_at` moves on by the age of what is
 # waited for, within bounds: a row whose message waits in a long queue is not sent again every 90 s. A retry is
 # looked at up to a minute before it is due, and its message sent with a delay: it goes to the second.
 #
 # Two statements, the second by keys that it is told (docs/decisions/locks-and-partitions.md).
-DUE = text("""
+DUE = named(
+    "dispatch.due_deliveries",
+    text("""
 SELECT id FROM webhook.webhook_deliveries
 WHERE sweep_at <= now() AND (lease_expires_at IS NULL OR lease_expires_at <= now())
 ORDER BY sweep_at LIMIT :most FOR UPDATE SKIP LOCKED
-""")
-DELIVERIES = text("""
+"""),
+)
+DELIVERIES = named(
+    "dispatch.take_deliveries",
+    text("""
 WITH sent AS (
   UPDATE webhook.webhook_deliveries d
   SET status = 'pending', lease_expires_at = NULL,
@@ -43,11 +50,14 @@ WITH sent AS (
     d.attempts > 0 OR d.scheduled_at > d.created_at + interval '1 s' AS again
 )
 SELECT coalesce(json_agg(json_build_array(id, token, project_id, delay_seconds, again)), '[]')::text FROM sent
-""")
+"""),
+)
 
 # A dead letter whose message was never seen on the queue gets another, with a new token: were the first only
 # late, it must not look like the second redriven.
-DEAD_LETTERS = text("""
+DEAD_LETTERS = named(
+    "dispatch.take_dead_letters",
+    text("""
 WITH due AS MATERIALIZED (
   SELECT id FROM webhook.webhook_dlq WHERE sweep_at <= now() AND status = 'pending'
   ORDER BY sweep_at LIMIT :most FOR UPDATE SKIP LOCKED
@@ -57,11 +67,14 @@ WITH due AS MATERIALIZED (
   RETURNING l.id, l.token, l.project_id
 )
 SELECT coalesce(json_agg(json_build_array(id, token, project_id)), '[]')::text FROM sent
-""")
+"""),
+)
 
 # A job's token stays, as a delivery's does: the message that was only late is as good as the new one. How long it
 # is waited for grows with the age of the job, so that a long queue of jobs is not sent again every 90 s.
-JOBS = text("""
+JOBS = named(
+    "dispatch.take_jobs",
+    text("""
 WITH due AS MATERIALIZED (
   SELECT id FROM webhook.jobs WHERE sweep_at <= now() ORDER BY sweep_at LIMIT :most FOR UPDATE SKIP LOCKED
 ), sent AS (
@@ -71,7 +84,8 @@ WITH due AS MATERIALIZED (
   RETURNING j.id, j.token, j.project_id
 )
 SELECT coalesce(json_agg(json_build_array(id, token, project_id)), '[]')::text FROM sent
-""")
+"""),
+)
 
 
 def due_deliveries(most: int) -> list[Due] | None:
@@ -115,5 +129,4 @@ def _taken(connection: Connection, statement: TextClause, given: dict[str, Any])
 
 
 def _alone(connection: Connection) -> bool:
-    asked = text("SELECT pg_try_advisory_xact_lock(:lock)")
-    return bool(connection.execute(asked, {"lock": DISPATCH_LOCK}).scalar_one())
+    return bool(connection.execute(ALONE, {"lock": DISPATCH_LOCK}).scalar_one())

@@ -11,20 +11,29 @@ from sqlalchemy import Connection, text
 
 from functions.domain.ids import uuid7
 from functions.domain.operational import DISABLED, Notice, Signal, notify
+from functions.statements import named
 
 # The event that tells of it refers to its application, and a deletion of that locks it before its webhooks.
-LOCK_APPLICATIONS = text("""
+LOCK_APPLICATIONS = named(
+    "disabling.lock_applications",
+    text("""
 SELECT id FROM webhook.applications
 WHERE id IN (SELECT application_id FROM webhook.webhooks WHERE id = ANY (CAST(:ids AS uuid[])))
 ORDER BY id FOR KEY SHARE
-""")
+"""),
+)
 # Not FOR UPDATE: events are accepted for it meanwhile, and their deliveries refer to its key.
-LOCK = text("""
+LOCK = named(
+    "disabling.lock",
+    text("""
 SELECT id FROM webhook.webhooks
 WHERE id = ANY (CAST(:ids AS uuid[])) AND status <> 'disabled' AND deleted_at IS NULL
 ORDER BY id FOR NO KEY UPDATE
-""")
-DISABLE = text("""
+"""),
+)
+DISABLE = named(
+    "disabling.disable",
+    text("""
 WITH disabled AS (
   UPDATE webhook.webhooks w
   SET status = 'disabled', status_reason = left(r.reason, 255), status_changed_at = now(), updated_at = now(),
@@ -47,7 +56,8 @@ WITH disabled AS (
 )
 SELECT coalesce(json_agg(json_build_array(id, status_reason, webhook.rfc3339(status_changed_at)) ORDER BY id),
   '[]')::text FROM disabled
-""")
+"""),
+)
 
 
 def disable(connection: Connection, webhook_ids: Sequence[str], reason: str) -> list[Notice]:

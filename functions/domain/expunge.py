@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from functions.domain.ids import KEY_SKEW, floor_of, uuid7_floor
+from functions.statements import named
 
 CODE = "payload_expunged"  # of deliveries that ended for it, and of those under way while it happened
 FIRST = "00000000-0000-0000-0000-000000000000"
@@ -26,7 +27,9 @@ DELIVERIES_PER_BATCH = 5_000
 # that a transaction takes.
 KEY_LATER = KEY_SKEW + timedelta(minutes=1)
 
-PAGE = text("""
+PAGE = named(
+    "expunge.page",
+    text("""
 SELECT coalesce(json_agg(id ORDER BY id), '[]')::text FROM (
   SELECT id, sum(webhooks_matched) OVER (ORDER BY id) - webhooks_matched AS deliveries_before FROM (
     SELECT id, webhooks_matched FROM webhook.webhook_events
@@ -34,44 +37,63 @@ SELECT coalesce(json_agg(id ORDER BY id), '[]')::text FROM (
       AND created_at < :before
     ORDER BY id LIMIT :limit) page
 ) running WHERE deliveries_before < :deliveries
-""")
-COUNT = text("""
+"""),
+)
+COUNT = named(
+    "expunge.count",
+    text("""
 SELECT count(*) FROM webhook.webhook_events
 WHERE project_id = CAST(:project_id AS uuid) AND id < CAST(:until AS uuid) AND created_at < :before
-""")
-ERASE = text("""
+"""),
+)
+ERASE = named(
+    "expunge.erase",
+    text("""
 WITH erased AS (
   UPDATE webhook.webhook_events SET data = NULL, expunged_at = now()
   WHERE id = ANY (CAST(:ids AS uuid[])) AND expunged_at IS NULL RETURNING id
 )
 SELECT coalesce(json_agg(id), '[]')::text FROM erased
-""")
+"""),
+)
 # Every delivery, finished ones too. What records an attempt of one changes its row first: it has either committed
 # before these locks are had, and the statements that follow see its attempt; or it comes later and finds the mark
 # or the newer token. A statement of its own: an UPDATE beside it would judge rows as they were before the wait.
-LOCK = text("""
+LOCK = named(
+    "expunge.lock",
+    text("""
 SELECT id FROM webhook.webhook_deliveries
 WHERE event_id = ANY (CAST(:ids AS uuid[])) AND id >= CAST(:floor AS uuid) ORDER BY id FOR UPDATE
-""")
-MARK = text("""
+"""),
+)
+MARK = named(
+    "expunge.mark",
+    text("""
 UPDATE webhook.webhook_deliveries
 SET last_error_code = :code, last_error_message = 'the payload was expunged while it was being sent'
 WHERE id = ANY (CAST(:deliveries AS uuid[])) AND status = 'delivering' AND lease_expires_at > now()
-""")
-END = text("""
+"""),
+)
+END = named(
+    "expunge.end",
+    text("""
 UPDATE webhook.webhook_deliveries
 SET status = 'failed', failed_at = now(), token = token + 1, lease_expires_at = NULL, sweep_at = NULL,
     scheduled_at = NULL, last_error_code = :code,
     last_error_message = 'the payload was expunged before it was delivered'
 WHERE id = ANY (CAST(:deliveries AS uuid[]))
   AND (status = 'pending' OR status = 'delivering' AND lease_expires_at <= now())
-""")
-FORGET = text("""
+"""),
+)
+FORGET = named(
+    "expunge.forget",
+    text("""
 UPDATE webhook.webhook_delivery_attempts
 SET response_body = NULL, response_headers = NULL, expunged_at = now(),
     request_headers = request_headers - 'webhook-signature'
 WHERE delivery_id = ANY (CAST(:deliveries AS uuid[])) AND id >= CAST(:floor AS uuid) AND expunged_at IS NULL
-""")
+"""),
+)
 
 
 @dataclass(frozen=True)

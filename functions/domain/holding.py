@@ -11,9 +11,12 @@ from sqlalchemy import Connection, text
 
 from functions.domain.jobs import BATCH, Batch, Job
 from functions.domain.outbox import OUTBOX_SECONDS
+from functions.statements import named
 
 # Of a webhook that was paused again nothing; of a deleted one all, for the delivery function to end it.
-HELD = text("""
+HELD = named(
+    "holding.held",
+    text("""
 WITH open AS MATERIALIZED (
   SELECT id FROM webhook.webhooks
   WHERE id = CAST(:webhook_id AS uuid) AND (status = 'active' OR deleted_at IS NOT NULL) FOR SHARE
@@ -23,8 +26,11 @@ WHERE project_id = CAST(:project_id AS uuid) AND webhook_id = CAST(:webhook_id A
   AND status = 'pending' AND sweep_at = 'infinity' AND EXISTS (SELECT FROM open)
   AND (CAST(:position AS uuid) IS NULL OR id > CAST(:position AS uuid))
 ORDER BY id LIMIT CAST(:most AS integer) FOR UPDATE
-""")
-GIVE_BACK = text("""
+"""),
+)
+GIVE_BACK = named(
+    "holding.give_back",
+    text("""
 WITH given AS (
   UPDATE webhook.webhook_deliveries
   SET scheduled_at = now(), sweep_at = now() + CAST(:outbox AS integer) * interval '1 s'
@@ -32,12 +38,16 @@ WITH given AS (
   RETURNING id, token
 )
 SELECT json_agg(json_build_array(id, token) ORDER BY id)::text FROM given
-""")
-COUNT = text("""
+"""),
+)
+COUNT = named(
+    "holding.count",
+    text("""
 SELECT count(*) FROM webhook.webhook_deliveries
 WHERE project_id = CAST(:project_id AS uuid) AND webhook_id = CAST(:webhook_id AS uuid)
   AND status = 'pending' AND sweep_at = 'infinity'
-""")
+"""),
+)
 
 
 def count(connection: Connection, project_id: str, webhook_id: str) -> int:

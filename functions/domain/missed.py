@@ -16,11 +16,14 @@ from functions.domain.ids import KEY_AGE, KEY_SKEW, uuid7_floor
 from functions.domain.jobs import BATCH, Batch, BusyError, Job, window
 from functions.domain.outbox import OUTBOX_SECONDS
 from functions.domain.reopening import TRANSACTION
+from functions.statements import named
 
 LOOK_AT = 10_000  # events a batch; of 256 KiB each they are not read unless a filter asks
 LOOK_AT_FILTERED = 2_000
 
-WEBHOOK = text("""
+WEBHOOK = named(
+    "missed.webhook",
+    text("""
 SELECT application_id, environment, status = 'disabled' OR deleted_at IS NOT NULL AS gone, (
     SELECT json_agg(s.event_type)::text FROM webhook.webhook_subscriptions s
     WHERE s.webhook_id = w.id AND s.enabled
@@ -28,9 +31,13 @@ SELECT application_id, environment, status = 'disabled' OR deleted_at IS NOT NUL
     SELECT FROM webhook.webhook_subscriptions s
     WHERE s.webhook_id = w.id AND s.enabled AND s.filter_path IS NOT NULL) AS filtered
 FROM webhook.webhooks w WHERE w.id = CAST(:webhook_id AS uuid) AND w.project_id = CAST(:project_id AS uuid)
-""")
+"""),
+)
 # Two jobs for one webhook at once would make the same deliveries twice: the second waits for its next batch.
-ALONE = text("SELECT pg_try_advisory_xact_lock(hashtextextended('missed ' || CAST(:webhook_id AS text), 0))")
+ALONE = named(
+    "missed.alone",
+    text("SELECT pg_try_advisory_xact_lock(hashtextextended('missed ' || CAST(:webhook_id AS text), 0))"),
+)
 
 # Bounds on the key prune the partitions; a caller's own UUIDv7 may lie about its time a little (domain/ids.py).
 IN_WINDOW = """
@@ -103,10 +110,13 @@ COUNT = """
 SELECT count(wanted.id) FROM wanted FULL JOIN got ON got.event_id = wanted.id WHERE got.event_id IS NULL
 """
 PARTS = {"subscriptions": SUBSCRIPTIONS, "in_window": IN_WINDOW, "subscribed": SUBSCRIBED}
-NEXT_BY_PROJECT = text(NEXT.format(looked=BY_PROJECT.format(**PARTS), **PARTS))
-NEXT_BY_TYPE = text(NEXT.format(looked=BY_TYPE.format(**PARTS), **PARTS))
-COUNT_BY_PROJECT = text(COUNT.format(of_types="", **PARTS))
-COUNT_BY_TYPE = text(COUNT.format(of_types="AND e.type = ANY (CAST(:types AS text[]))", **PARTS))
+NEXT_BY_PROJECT = named("missed.next_by_project", text(NEXT.format(looked=BY_PROJECT.format(**PARTS), **PARTS)))
+NEXT_BY_TYPE = named("missed.next_by_type", text(NEXT.format(looked=BY_TYPE.format(**PARTS), **PARTS)))
+COUNT_BY_PROJECT = named("missed.count_by_project", text(COUNT.format(of_types="", **PARTS)))
+COUNT_BY_TYPE = named(
+    "missed.count_by_type",
+    text(COUNT.format(of_types="AND e.type = ANY (CAST(:types AS text[]))", **PARTS)),
+)
 
 
 @dataclass(frozen=True)

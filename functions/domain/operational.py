@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from functions.domain.event_types import RESERVED, patterns_matching
 from functions.domain.ids import uuid7
 from functions.domain.outbox import OUTBOX_SECONDS
+from functions.statements import named
 from functions.telemetry import logger
 
 DISABLED = "hookline.webhook.disabled"
@@ -71,7 +72,9 @@ class Origin(NamedTuple):
 
 
 # The webhooks among these in whose project somebody is subscribed at all: one index look-up for each pattern.
-WANTED = text("""
+WANTED = named(
+    "operational.wanted",
+    text("""
 WITH about AS MATERIALIZED (
   SELECT id, project_id, name, application_id, environment FROM webhook.webhooks
   WHERE id = ANY (CAST(:webhooks AS uuid[]))
@@ -85,8 +88,11 @@ WITH about AS MATERIALIZED (
 )
 SELECT coalesce(json_agg(json_build_array(id, project_id, name, application_id, environment)), '[]')::text
 FROM about WHERE project_id IN (SELECT project_id FROM listening)
-""")
-ORIGINS = text("""
+"""),
+)
+ORIGINS = named(
+    "operational.origins",
+    text("""
 SELECT coalesce(json_agg(json_build_array(d.id, d.event_id, d.event_type, d.attempts, d.max_attempts,
   d.last_response_status, CASE WHEN d.last_error_code IS NOT NULL
     THEN json_build_object('code', d.last_error_code, 'message', d.last_error_message) END, l.id)), '[]')::text
@@ -94,11 +100,14 @@ FROM webhook.webhook_deliveries d
 LEFT JOIN webhook.webhook_dlq l
   ON l.delivery_id = ANY (CAST(:ids AS uuid[])) AND l.delivery_id = d.id AND l.status = 'pending'
 WHERE d.id = ANY (CAST(:ids AS uuid[])) AND NOT starts_with(d.event_type, :reserved)
-""")
+"""),
+)
 # As accepting an event finds its webhooks (api/queries/accept_statement.py): each pattern is one index look-up
 # among the subscriptions of webhooks that are bound to no application, and one among those of its own. Once for
 # each webhook and type; filters are asked of each event's data.
-STORE = text("""
+STORE = named(
+    "operational.store",
+    text("""
 WITH told AS MATERIALIZED (
   SELECT x.*, uuidv7() AS id FROM jsonb_to_recordset(CAST(:told AS jsonb)) AS x (kind integer, type text,
     project_id uuid, application_id uuid, environment text, origin uuid, correlation_id text, data jsonb)
@@ -141,7 +150,8 @@ WITH told AS MATERIALIZED (
   RETURNING id, token, project_id
 )
 SELECT coalesce(json_agg(json_build_array(id, token, project_id) ORDER BY id), '[]')::text FROM made
-""")
+"""),
+)
 
 
 def notify(connection: Connection, signals: Sequence[Signal], *, correlation_id: str = "") -> list[Notice]:

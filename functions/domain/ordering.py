@@ -12,28 +12,40 @@ from collections.abc import Collection
 from sqlalchemy import Connection, text
 
 from functions.domain.outbox import OUTBOX_SECONDS
+from functions.statements import named
 
-LOCK = text("""
+LOCK = named(
+    "ordering.lock",
+    text("""
 SELECT webhook_id FROM webhook.webhook_health
 WHERE webhook_id = ANY (CAST(:webhooks AS uuid[])) ORDER BY webhook_id FOR UPDATE
-""")
+"""),
+)
 # The oldest unfinished delivery of each, where it waits in line: in the order of the index, since by the key alone
 # the primary key would do, and that has the finished ones, too.
-HEADS = text("""
+HEADS = named(
+    "ordering.heads",
+    text("""
 SELECT head.id FROM webhook.webhooks w
 CROSS JOIN LATERAL (
   SELECT d.id, d.status, d.sweep_at FROM webhook.webhook_deliveries d
   WHERE d.webhook_id = w.id AND d.sweep_at IS NOT NULL ORDER BY d.webhook_id, d.id LIMIT 1) head
 WHERE w.id = ANY (CAST(:webhooks AS uuid[])) AND w.ordering = 'strict' AND w.status = 'active'
   AND w.deleted_at IS NULL AND head.status = 'pending' AND head.sweep_at = 'infinity'
-""")
+"""),
+)
 # One that somebody else has locked is left to dispatch: waiting for it here could be waiting for each other.
-LOCK_HEADS = text("""
+LOCK_HEADS = named(
+    "ordering.lock_heads",
+    text("""
 SELECT id FROM webhook.webhook_deliveries
 WHERE id = ANY (CAST(:ids AS uuid[])) AND status = 'pending' AND sweep_at = 'infinity'
 ORDER BY id FOR UPDATE SKIP LOCKED
-""")
-WAKE = text("""
+"""),
+)
+WAKE = named(
+    "ordering.wake",
+    text("""
 WITH woken AS (
   UPDATE webhook.webhook_deliveries
   SET scheduled_at = now(), sweep_at = now() + CAST(:outbox AS integer) * interval '1 s'
@@ -41,8 +53,11 @@ WITH woken AS (
   RETURNING id, token, project_id, attempts
 )
 SELECT coalesce(json_agg(json_build_array(id, token, project_id, attempts) ORDER BY id), '[]')::text FROM woken
-""")
-STRANDED = text("""
+"""),
+)
+STRANDED = named(
+    "ordering.stranded",
+    text("""
 SELECT w.id FROM webhook.webhooks w
 CROSS JOIN LATERAL (
   SELECT d.status, d.sweep_at FROM webhook.webhook_deliveries d
@@ -50,7 +65,8 @@ CROSS JOIN LATERAL (
 WHERE w.ordering = 'strict' AND w.deleted_at IS NULL AND w.status = 'active'
   AND head.status = 'pending' AND head.sweep_at = 'infinity'
 ORDER BY w.id LIMIT CAST(:most AS integer)
-""")
+"""),
+)
 
 Woken = tuple[str, int, str, int]  # delivery, token, project, attempts made
 

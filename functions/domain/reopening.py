@@ -16,6 +16,7 @@ from functions.domain.jobs import BATCH, MAX_ATTEMPTS, Batch, Job, window
 from functions.domain.outbox import OUTBOX_SECONDS
 from functions.models import webhook_deliveries as d
 from functions.models import webhook_dlq, webhook_events, webhooks
+from functions.statements import named
 
 # A row's created_at is when its transaction began, its key when the row was made: never more than this later.
 TRANSACTION = timedelta(minutes=1)
@@ -24,18 +25,26 @@ INFINITY: ColumnElement[Any] = literal_column("'infinity'")  # the sweep_at of w
 # The dead letters first, the deliveries then, each in key order: as everywhere where both are locked, so that two
 # never wait for each other. Locking and changing are statements of their own, each by keys that it is told, and
 # none that locks looks at an event (docs/decisions/locks-and-partitions.md).
-LOCK_LETTERS = text("""
+LOCK_LETTERS = named(
+    "reopening.lock_letters",
+    text("""
 SELECT id FROM webhook.webhook_dlq
 WHERE delivery_id = ANY (CAST(:ids AS uuid[])) AND status = 'pending' ORDER BY id FOR UPDATE
-""")
-LOCK_FAILED = text("""
+"""),
+)
+LOCK_FAILED = named(
+    "reopening.lock_failed",
+    text("""
 SELECT d.id FROM webhook.webhook_deliveries d JOIN webhook.webhooks w ON w.id = d.webhook_id
 WHERE d.id = ANY (CAST(:ids AS uuid[])) AND d.status = 'failed' AND w.deleted_at IS NULL
   AND CAST(d.attempts AS integer) + w.max_attempts <= CAST(:most AS integer)
 ORDER BY d.id FOR UPDATE OF d
-""")
+"""),
+)
 # A delivery keeps its attempts and gets its webhook's budget once more.
-REOPEN = text("""
+REOPEN = named(
+    "reopening.reopen",
+    text("""
 WITH reopened AS (
   UPDATE webhook.webhook_deliveries d
   SET status = 'pending', token = d.token + 1, max_attempts = d.attempts + w.max_attempts, failed_at = NULL,
@@ -49,16 +58,22 @@ WITH reopened AS (
   WHERE delivery_id = ANY (CAST(:ids AS uuid[])) AND status = 'pending'
 )
 SELECT json_agg(json_build_array(id, token) ORDER BY id)::text FROM reopened
-""")
+"""),
+)
 
 # Those that wait for a later attempt; what is held back for a paused webhook, or is being delivered, stays.
-LOCK_WAITING = text("""
+LOCK_WAITING = named(
+    "reopening.lock_waiting",
+    text("""
 SELECT d.id FROM webhook.webhook_deliveries d JOIN webhook.webhooks w ON w.id = d.webhook_id
 WHERE d.id = ANY (CAST(:ids AS uuid[])) AND d.status = 'pending' AND d.sweep_at < 'infinity'
   AND w.status = 'active' AND w.deleted_at IS NULL
 ORDER BY d.id FOR UPDATE OF d
-""")
-HURRY = text("""
+"""),
+)
+HURRY = named(
+    "reopening.hurry",
+    text("""
 WITH hurried AS (
   UPDATE webhook.webhook_deliveries
   SET token = token + 1, scheduled_at = now(), sweep_at = now() + CAST(:outbox AS integer) * interval '1 s'
@@ -66,7 +81,8 @@ WITH hurried AS (
   RETURNING id, token
 )
 SELECT json_agg(json_build_array(id, token) ORDER BY id)::text FROM hurried
-""")
+"""),
+)
 
 
 @dataclass(frozen=True)
@@ -100,7 +116,7 @@ def wanted_by(project_id: str, application_id: str | None, parameters: dict[str,
 def count(connection: Connection, wanted: Wanted) -> int:
     """How many deliveries would be sent again now."""
     counted = select(func.count()).select_from(d).where(*_conditions(wanted))
-    return int(connection.execute(counted).scalar_one())
+    return int(connection.execute(named("reopening.count", counted)).scalar_one())
 
 
 def batch(connection: Connection, job: Job) -> Batch:
@@ -115,7 +131,7 @@ def candidates(connection: Connection, wanted: Wanted, position: str | None, mos
     """The keys, oldest first, of up to `most` deliveries behind `position`."""
     beyond = [] if position is None else [d.c.id > position]
     found = select(d.c.id).where(*_conditions(wanted), *beyond).order_by(d.c.id).limit(most)
-    return [str(id) for id in connection.execute(found).scalars()]
+    return [str(id) for id in connection.execute(named("reopening.candidates", found)).scalars()]
 
 
 def reopen(
@@ -177,12 +193,14 @@ def reopenable() -> list[ColumnElement[bool]]:
 
 
 def _still_wanted() -> list[ColumnElement[bool]]:
-    """Neither made to test a webhook, which is tried once, nor discarded by a person."""
-    letters = {
-        status: select(webhook_dlq.c.id).where(webhook_dlq.c.delivery_id == d.c.id, webhook_dlq.c.status == status)
-        for status in ("discarded", "pending")
-    }
-    return [d.c.event_type != TEST, ~letters["discarded"].exists() | letters["pending"].exists()]
+    """Neither made to test a webhook, which is tried once, nor discarded by a person.
+
+    By look-ups as below: with EXISTS, the dead letters of everybody might be read for it.
+    """
+    letter = select(webhook_dlq.c.id).where(webhook_dlq.c.delivery_id == d.c.id).limit(1)
+    discarded = letter.where(webhook_dlq.c.status == "discarded").scalar_subquery()
+    pending = letter.where(webhook_dlq.c.status == "pending").scalar_subquery()
+    return [d.c.event_type != TEST, discarded.is_(None) | pending.is_not(None)]
 
 
 def _waiting() -> list[ColumnElement[bool]]:

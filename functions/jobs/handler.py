@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
-from functions.adapters import outbox, queues
+from functions.adapters import outbox, queues, timing
 from functions.adapters.database import again, is_transient
 from functions.adapters.outbox import Follow
 from functions.adapters.queues import Message
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 @logger.inject_lambda_context(clear_state=True)
+@timing.reported
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     """Do the batch that each message names. Only a message that is not ours fails.
 

@@ -11,6 +11,7 @@ from functions.adapters.database import sqlstate, transaction
 from functions.domain.jobs import Batch, BusyError, Job, Status
 from functions.domain.outbox import OUTBOX_SECONDS
 from functions.jobs.kinds import KINDS
+from functions.statements import named
 
 QUERY_CANCELED = "57014"  # by the role's statement_timeout: the statement's own fault, not the server's
 BUSY_SECONDS = 1  # until a batch that another job stood in the way of is tried again
@@ -20,13 +21,18 @@ FAILURES = 3  # in a row end a job
 GAVE_UP = "three batches in a row failed on our side; what was done before stays done"
 
 # Another that is at work on the row already does what this message asks for, so it is not waited for.
-TAKE = text("""
+TAKE = named(
+    "jobs.take",
+    text("""
 SELECT json_build_array(id, project_id, application_id, kind, parameters, position, created_by,
   correlation_id)::text
 FROM webhook.jobs
 WHERE id = CAST(:id AS uuid) AND token = :token AND status IN ('queued', 'running') FOR UPDATE SKIP LOCKED
-""")
-ADVANCE = text("""
+"""),
+)
+ADVANCE = named(
+    "jobs.advance",
+    text("""
 UPDATE webhook.jobs
 SET status = :status, token = token + 1, processed = processed + :processed, changed = changed + :changed,
     position = coalesce(CAST(:position AS uuid), position), failures = 0, error = :error,
@@ -34,9 +40,12 @@ SET status = :status, token = token + 1, processed = processed + :processed, cha
     sweep_at = CASE WHEN :status = 'running' THEN now() + CAST(:outbox AS integer) * interval '1 s' END,
     finished_at = CASE WHEN :status <> 'running' THEN clock_timestamp() END
 WHERE id = CAST(:id AS uuid) RETURNING token
-""")
+"""),
+)
 # A release is never given up: nothing else would find what it has yet to give back.
-NOTE_FAILURE = text("""
+NOTE_FAILURE = named(
+    "jobs.note_failure",
+    text("""
 WITH failed AS MATERIALIZED (
   SELECT id, least(failures + 1, CAST(:most AS integer)) AS failures,
     failures + 1 >= CAST(:most AS integer) AND kind <> 'release' AS over
@@ -51,7 +60,8 @@ FROM failed f WHERE j.id = f.id
 RETURNING json_build_object('id', j.id, 'project_id', project_id, 'kind', kind, 'correlation_id', correlation_id,
   'status', status, 'token', token, 'delay_seconds',
   CASE WHEN f.failures < CAST(:most AS integer) THEN CAST(:soon AS integer) ELSE CAST(:later AS integer) END)::text
-""")
+"""),
+)
 
 
 class TooSlowError(Exception):

@@ -31,6 +31,8 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "change_project": {
         "rename": {"summary": "Another name", "value": {"name": "billing"}},
         "validate": {"summary": "Refuse events that do not fit their schema", "value": {"validation": "enforce"}},
+        "forget": {"summary": "Events for a week only", "value": {"retention": {"events": 7}}},
+        "keep": {"summary": "Everything for as long as others", "value": {"retention": None}},
     },
     "change_subscription": {
         "filter": {"summary": "Large invoices only", "value": {"filter": LARGE}},

@@ -10,7 +10,8 @@ REFERENCE = "#/components/schemas/{model}"
 METHODS = ("get", "post", "patch", "delete")
 SECURITY = {
     "api_key": "A project's API key. Each operation names the scope that the key must have.",
-    "admin_key": "The deployment's admin key, which manages projects and their API keys and nothing else.",
+    "admin_key": "The deployment's admin key, which manages projects and their API keys, and reads how the service"
+    " is doing.",
 }
 
 

@@ -12,6 +12,8 @@ from itertools import product
 
 from sqlalchemy import TextClause, text
 
+from functions import statements
+
 STATEMENT = """
 WITH {resolved}incoming AS MATERIALIZED (
   SELECT position, coalesce(key, uuidv7()) AS id, {application} AS application_id, environment, external_id, kind,
@@ -151,8 +153,11 @@ def statement(filters: dict[str, str], applications: dict[str, str], names: dict
 
 # By whether a subscription has a filter, an event an application, an event an id of its own.
 ACCEPT = {
-    (filtered, bound, named): statement(
-        FILTERED if filtered else UNFILTERED, BOUND if bound else UNBOUND, NAMED_TOO if named else UNNAMED
+    (filtered, bound, named): statements.named(
+        f"events.accept{'_filtered' * filtered}{'_bound' * bound}{'_named' * named}",
+        statement(
+            FILTERED if filtered else UNFILTERED, BOUND if bound else UNBOUND, NAMED_TOO if named else UNNAMED
+        ),
     )
     for filtered, bound, named in product((False, True), repeat=3)
 }

@@ -11,6 +11,7 @@ from functions.api.caller import Caller
 from functions.api.queries.accept_statement import ACCEPT
 from functions.domain.event_types import patterns_matching
 from functions.domain.ids import parse_uuid
+from functions.statements import named
 
 HINTS = 10_000
 Validation = Literal["off", "warn", "enforce"]
@@ -52,17 +53,21 @@ class Accepted:
 
 # By external id or by key, within the project; a key that is another project's is simply not found, nor is another
 # application's by a caller that is bound to one.
-KNOWN = text("""
+KNOWN = named(
+    "events.known",
+    text("""
 SELECT e.id, e.external_id, e.type, e.application_id, e.environment, e.webhooks_matched, e.created_at
 FROM jsonb_array_elements_text(CAST(:ids AS jsonb)) AS wanted (id)
-LEFT JOIN webhook.webhook_event_ids n
-  ON n.project_id = CAST(:project_id AS uuid) AND n.external_id = wanted.id
+LEFT JOIN LATERAL (
+  SELECT n.event_id FROM webhook.webhook_event_ids n
+  WHERE n.project_id = CAST(:project_id AS uuid) AND n.external_id = wanted.id LIMIT 1) n ON true
 CROSS JOIN LATERAL (
   SELECT * FROM webhook.webhook_events e
   WHERE e.id = coalesce(n.event_id, CASE WHEN wanted.id ~ :uuid THEN CAST(wanted.id AS uuid) END)
     AND e.project_id = CAST(:project_id AS uuid)
     AND (CAST(:bound AS uuid) IS NULL OR e.application_id = CAST(:bound AS uuid)) LIMIT 1) e
-""")
+"""),
+)
 UUID_SHAPE = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, RowMapping, func, insert, or_, select, update
 from functions.api import paging
 from functions.domain.api_keys import NewKey
 from functions.models import api_keys
+from functions.statements import named
 
 API_KEY = (
     api_keys.c.id,
@@ -45,12 +46,12 @@ def add_api_key(
     row = {"project_id": project_id, "name": name, "scopes": scopes, "expires_at": expires_at}
     stored = {"prefix": new.prefix, "key_hash": new.hash, "application_id": application_id}
     statement = insert(api_keys).values(**row, **stored).returning(*API_KEY)
-    return connection.execute(statement).mappings().one()
+    return connection.execute(named("api_keys.add", statement)).mappings().one()
 
 
 def api_key(connection: Connection, project_id: str, id: str) -> RowMapping | None:
     wanted = select(*API_KEY).where(api_keys.c.project_id == project_id, api_keys.c.id == id)
-    return connection.execute(wanted).mappings().one_or_none()
+    return connection.execute(named("api_keys.get", wanted)).mappings().one_or_none()
 
 
 def list_api_keys(
@@ -65,11 +66,13 @@ def list_api_keys(
     if wanted.active is not None:
         ended = or_(k.revoked_at.is_not(None), func.coalesce(k.expires_at <= func.now(), False))
         keys = keys.where(~ended if wanted.active else ended)
-    return connection.execute(paging.after(keys, k.id, limit=limit, cursor=cursor)).mappings().all()
+    page = named("api_keys.list", paging.after(keys, k.id, limit=limit, cursor=cursor))
+    return connection.execute(page).mappings().all()
 
 
 def revoke_api_key(connection: Connection, project_id: str, id: str) -> RowMapping | None:
     """The key as it is now; None when it was revoked before or is not there."""
     k = api_keys.c
     live = update(api_keys).where(k.project_id == project_id, k.id == id, k.revoked_at.is_(None))
-    return connection.execute(live.values(revoked_at=func.now()).returning(*API_KEY)).mappings().one_or_none()
+    revoked = named("api_keys.revoke", live.values(revoked_at=func.now()).returning(*API_KEY))
+    return connection.execute(revoked).mappings().one_or_none()

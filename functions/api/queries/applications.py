@@ -16,6 +16,7 @@ from functions.api.queries.matching import begins_with
 from functions.domain.ids import is_uid, parse_uuid
 from functions.errors import Conflict, Detail, Invalid, NotFound, Unauthorized
 from functions.models import applications
+from functions.statements import named
 
 MISSING = "there is no such application"
 APPLICATION = (
@@ -29,11 +30,14 @@ APPLICATION = (
 )
 VERSIONED = (*APPLICATION, applications.c.version)
 LIVING = applications.c.deleted_at.is_(None)
-REVOKE_KEYS = text("""
+REVOKE_KEYS = named(
+    "applications.revoke_keys",
+    text("""
 UPDATE webhook.api_keys SET revoked_at = now()
 WHERE project_id = CAST(:project_id AS uuid) AND application_id = CAST(:id AS uuid) AND revoked_at IS NULL
 RETURNING CAST(id AS text) AS id, name, prefix, scopes
-""")
+"""),
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,8 @@ def resolve(connection: Connection, caller: Caller, wanted: str, *, path: str = 
     bound to an application and that is not the one (C1).
     """
     asked = select(applications.c.id).where(*_named(caller, wanted), LIVING)
-    found = connection.execute(asked.with_for_update(read=True, key_share=True)).scalar_one_or_none()
+    locked = named("applications.lock_to_bind", asked.with_for_update(read=True, key_share=True))
+    found = connection.execute(locked).scalar_one_or_none()
     if found is None:
         raise _missing(caller, path)
     return str(found)
@@ -73,7 +78,7 @@ def resolve_for_reading(
     """As `resolve`, for the filter of a list: takes no lock, and finds a deleted one by its id."""
     living = () if parse_uuid(wanted) else (LIVING,)
     asked = select(applications.c.id).where(*_named(caller, wanted), *living)
-    found = connection.execute(asked).scalar_one_or_none()
+    found = connection.execute(named("applications.resolve", asked)).scalar_one_or_none()
     if found is None:
         raise _missing(caller, path)
     return str(found)
@@ -98,14 +103,14 @@ def binding(connection: Connection, caller: Caller, wanted: str | None) -> str |
 def add_application(connection: Connection, caller: Caller, values: dict[str, Any]) -> RowMapping:
     """Raises Conflict when a living application of the project has the uid."""
     by = {"project_id": caller.project_id, "created_by": caller.key_id, "updated_by": caller.key_id}
+    added = insert(applications).values(**values, **by).returning(*VERSIONED)
     with _uid_is_free(values.get("uid")):
-        made = connection.execute(insert(applications).values(**values, **by).returning(*VERSIONED))
-    return made.mappings().one()
+        return connection.execute(named("applications.add", added)).mappings().one()
 
 
 def application(connection: Connection, caller: Caller, wanted: str) -> RowMapping | None:
     """The living application that `wanted` (id or uid) names, with its version."""
-    return connection.execute(_living(caller, wanted)).mappings().one_or_none()
+    return connection.execute(named("applications.get", _living(caller, wanted))).mappings().one_or_none()
 
 
 def list_applications(
@@ -118,18 +123,20 @@ def list_applications(
     if wanted.name:
         conditions.append(begins_with(a.name, wanted.name))
     statement = select(*APPLICATION).where(*_of(caller), LIVING, *conditions)
-    return connection.execute(paging.after(statement, a.id, limit=limit, cursor=cursor)).mappings().all()
+    page = named("applications.list", paging.after(statement, a.id, limit=limit, cursor=cursor))
+    return connection.execute(page).mappings().all()
 
 
 def lock_to_change(connection: Connection, caller: Caller, wanted: str) -> RowMapping | None:
     """As `application`, which nobody else changes or deletes before the transaction ends."""
     locked = _living(caller, wanted).with_for_update(key_share=True)
-    return connection.execute(locked).mappings().one_or_none()
+    return connection.execute(named("applications.lock_to_change", locked)).mappings().one_or_none()
 
 
 def lock_to_delete(connection: Connection, caller: Caller, wanted: str) -> RowMapping | None:
     """As `lock_to_change`; waits for transactions that bind something to it (`resolve`) as well."""
-    return connection.execute(_living(caller, wanted).with_for_update()).mappings().one_or_none()
+    locked = _living(caller, wanted).with_for_update()
+    return connection.execute(named("applications.lock_to_delete", locked)).mappings().one_or_none()
 
 
 def change_application(connection: Connection, caller: Caller, id: str, values: dict[str, Any]) -> RowMapping:
@@ -138,14 +145,14 @@ def change_application(connection: Connection, caller: Caller, id: str, values: 
     by = {"updated_by": caller.key_id, "updated_at": func.now(), "version": a.version + 1}
     changed = update(applications).where(*_of(caller), a.id == id).values(**values, **by)
     with _uid_is_free(values.get("uid")):
-        return connection.execute(changed.returning(*VERSIONED)).mappings().one()
+        return connection.execute(named("applications.change", changed.returning(*VERSIONED))).mappings().one()
 
 
 def delete_application(connection: Connection, caller: Caller, id: str) -> Gone:
     """The row stays as the parent of its events; its webhooks are deleted and its keys revoked (C1)."""
     by = {"updated_by": caller.key_id, "updated_at": func.now(), "version": applications.c.version + 1}
     ended = update(applications).where(*_of(caller), applications.c.id == id)
-    connection.execute(ended.values(deleted_at=func.now(), **by))
+    connection.execute(named("applications.delete", ended.values(deleted_at=func.now(), **by)))
     gone = webhooks.delete_webhooks_of_application(connection, caller.project_id, id, caller.key_id)
     revoked = connection.execute(REVOKE_KEYS, {"project_id": caller.project_id, "id": id}).mappings()
     return Gone(gone, [dict(row) for row in revoked])

@@ -13,6 +13,7 @@ from functions.api.queries.as_json import error, json_object, rfc3339
 from functions.api.walk import Index, Walk
 from functions.domain.ids import KEY_SKEW, floor_of
 from functions.models import webhook_dlq
+from functions.statements import named
 
 letters = webhook_dlq.c
 PENDING = letters.status == "pending"
@@ -34,7 +35,7 @@ class Filter:
 
 def dead_letter(connection: Connection, caller: Caller, id: str) -> str | None:
     found = select(cast(_shown(webhook_dlq), Text)).where(*reach.within(webhook_dlq, caller), letters.id == id)
-    return connection.execute(found).scalar_one_or_none()
+    return connection.execute(named("dead_letters.get", found)).scalar_one_or_none()
 
 
 def lock(connection: Connection, caller: Caller, id: str) -> RowMapping | None:
@@ -47,7 +48,7 @@ def lock(connection: Connection, caller: Caller, id: str) -> RowMapping | None:
         cast(_shown(webhook_dlq), Text).label("shown"),
     )
     locked = asked.where(*reach.within(webhook_dlq, caller), letters.id == id).with_for_update()
-    return connection.execute(locked).mappings().one_or_none()
+    return connection.execute(named("dead_letters.lock", locked)).mappings().one_or_none()
 
 
 def list_dead_letters(connection: Connection, caller: Caller, wanted: Filter, *, limit: int, cursor: str) -> str:
@@ -67,9 +68,14 @@ def list_dead_letters(connection: Connection, caller: Caller, wanted: Filter, *,
 
 
 def _ways(caller: Caller, wanted: Filter) -> list[list[Index]]:
-    """The indexes that have every row that is wanted; which has the fewest others is for the walk to see."""
-    project = (letters.project_id, caller.project_id)
+    """The indexes that have every row that is wanted; which has the fewest others is for the walk to see.
+
+    An application's own key is led along its own rows only, so that not even a cursor tells of others'.
+    """
+    project, own = (letters.project_id, caller.project_id), (letters.application_id, caller.application_id)
     ways = [[Index([(letters.webhook_id, wanted.webhook_id)])]] if wanted.webhook_id else []
+    if caller.application_id:
+        return ways or [[Index([own], [letters.application_id.is_not(None)])]]
     if wanted.status == "pending":
         ways.append([Index([project], [PENDING])])
     return ways or [[Index([project])]]

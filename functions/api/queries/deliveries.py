@@ -15,6 +15,7 @@ from functions.api.queries.waiting import waiting_for
 from functions.api.walk import Index, Walk
 from functions.domain.ids import KEY_SKEW, floor_of, parse_uuid, uuid7_floor
 from functions.models import webhook_deliveries, webhook_delivery_attempts, webhook_event_ids, webhooks
+from functions.statements import named
 
 d, a = webhook_deliveries.c, webhook_delivery_attempts.c
 # Of `failed_at` and `sweep_at` and not of `status`, because the indexes are (models/traffic.py).
@@ -50,7 +51,7 @@ def delivery(connection: Connection, caller: Caller, id: str) -> str | None:
     found = select(cast(_shown(webhook_deliveries), Text)).where(
         *reach.within(webhook_deliveries, caller), d.id == id
     )
-    return connection.execute(found).scalar_one_or_none()
+    return connection.execute(named("deliveries.get", found)).scalar_one_or_none()
 
 
 def event_key(connection: Connection, caller: Caller, id: str) -> str | None:
@@ -58,10 +59,10 @@ def event_key(connection: Connection, caller: Caller, id: str) -> str | None:
 
     The event need not be there any more: its deliveries are kept for longer.
     """
-    named = select(webhook_event_ids.c.event_id).where(
+    known = select(webhook_event_ids.c.event_id).where(
         webhook_event_ids.c.project_id == caller.project_id, webhook_event_ids.c.external_id == id
     )
-    key = connection.execute(named).scalar_one_or_none() or parse_uuid(id)
+    key = connection.execute(named("deliveries.event_key", known)).scalar_one_or_none() or parse_uuid(id)
     return str(key) if key else None
 
 
@@ -84,7 +85,8 @@ def list_attempts(
     )
     if has_error is not None:
         statement = statement.where(a.error_code.is_not(None) if has_error else a.error_code.is_(None))
-    rows = connection.execute(paging.after(statement, a.id, limit=limit, cursor=cursor)).all()
+    page = named("attempts.list", paging.after(statement, a.id, limit=limit, cursor=cursor))
+    rows = connection.execute(page).all()
     last = rows[limit - 1][0] if len(rows) > limit else None
     return paging.rendered([shown for _, shown in rows[:limit]], last)
 
@@ -170,7 +172,7 @@ def has_webhook(connection: Connection, caller: Caller, id: str, application_id:
     w = webhooks.c
     bound = [w.application_id == application_id] if application_id else []
     found = select(w.id).where(w.id == id, *reach.within(webhooks, caller), *bound)
-    return connection.execute(found).one_or_none() is not None
+    return connection.execute(named("deliveries.has_webhook", found)).one_or_none() is not None
 
 
 def _shown(rows: FromClause) -> ColumnElement[Any]:

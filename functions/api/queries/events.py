@@ -18,6 +18,7 @@ from functions.api.walk import Index, Walk
 from functions.domain import expunge
 from functions.domain.ids import KEY_AGE, KEY_SKEW, floor_of
 from functions.models import webhook_deliveries, webhook_events
+from functions.statements import named
 
 e, d = webhook_events.c, webhook_deliveries.c
 NONE = {"pending": 0, "delivered": 0, "failed": 0}
@@ -54,7 +55,9 @@ def event(connection: Connection, caller: Caller, id: str) -> str | None:
         return None
     counts = _counts(connection, caller, [key]).get(key, NONE)
     found = select(cast(_whole(counts), Text)).where(e.id == key)
-    return str(connection.execute(found).scalar_one())
+    # It may leave the database this moment.
+    whole = connection.execute(named("events.get", found)).scalar_one_or_none()
+    return None if whole is None else str(whole)
 
 
 def list_events(connection: Connection, caller: Caller, wanted: Filter, *, limit: int, cursor: str) -> str:
@@ -79,7 +82,7 @@ def erase(connection: Connection, caller: Caller, id: str) -> tuple[dict[str, An
         return None
     changed = expunge.expunge(connection, [key])
     shown = (e.id, e.external_id, e.type, e.application_id, e.expunged_at, e.created_at)
-    row = connection.execute(select(*shown).where(e.id == key)).mappings().one()
+    row = connection.execute(named("events.erased", select(*shown).where(e.id == key))).mappings().one()
     return dict(row), changed > 0
 
 
@@ -98,8 +101,8 @@ def search_for(caller: Caller, wanted: Filter) -> Walk:
 
 def _one(connection: Connection, conditions: list[ColumnElement[bool]]) -> list[dict[str, Any]]:
     """The event that these conditions, its key among them, leave; none or one."""
-    rows = connection.execute(select(cast(_summary(webhook_events), Text)).where(*conditions)).scalars()
-    return [json.loads(row) for row in rows]
+    found = named("events.by_key", select(cast(_summary(webhook_events), Text)).where(*conditions))
+    return [json.loads(row) for row in connection.execute(found).scalars()]
 
 
 def _ways(caller: Caller, wanted: Filter) -> list[list[Index]]:
@@ -146,7 +149,7 @@ def _counts(connection: Connection, caller: Caller, keys: Sequence[str]) -> dict
     )
     return {
         str(key): {"pending": all_ - delivered - failed, "delivered": delivered, "failed": failed}
-        for key, all_, delivered, failed in connection.execute(statement)
+        for key, all_, delivered, failed in connection.execute(named("events.counts", statement))
     }
 
 

@@ -14,6 +14,7 @@ from functions.domain.jobs import Kind
 from functions.domain.outbox import OUTBOX_SECONDS
 from functions.errors import Conflict
 from functions.models import jobs
+from functions.statements import named
 
 j = jobs.c
 MOST_UNFINISHED = 100  # of a project: more are a mistake that repeats itself
@@ -30,13 +31,17 @@ JOB = cast(
     ),
     Text,
 )
-UNFINISHED = text(
-    "SELECT count(*) FROM webhook.jobs WHERE project_id = CAST(:id AS uuid) AND sweep_at IS NOT NULL"
+UNFINISHED = named(
+    "jobs.unfinished",
+    text("SELECT count(*) FROM webhook.jobs WHERE project_id = CAST(:id AS uuid) AND sweep_at IS NOT NULL"),
 )
-CANCEL = text("""
+CANCEL = named(
+    "jobs.cancel",
+    text("""
 UPDATE webhook.jobs SET status = 'cancelled', token = token + 1, sweep_at = NULL, finished_at = now()
 WHERE id = CAST(:id AS uuid)
-""")
+"""),
+)
 
 
 @dataclass(frozen=True)
@@ -75,20 +80,21 @@ def add(
         "correlation_id": caller.correlation_id,
         "created_by": caller.key_id or None,
     }
-    made = connection.execute(insert(jobs).values(values).returning(j.id, JOB)).one()
+    made = connection.execute(named("jobs.add", insert(jobs).values(values).returning(j.id, JOB))).one()
     return str(made[0]), str(made[1])
 
 
 def job(connection: Connection, caller: Caller, id: str) -> str | None:
     found = select(JOB).where(*_within(caller), j.id == id)
-    return connection.execute(found).scalar_one_or_none()
+    return connection.execute(named("jobs.get", found)).scalar_one_or_none()
 
 
 def list_jobs(connection: Connection, caller: Caller, wanted: Filter, *, limit: int, cursor: str) -> str:
     """One page, as JSON text. Raises Invalid for what is no cursor."""
     columns: tuple[Any, ...] = (cast(j.id, Text), JOB)
     statement = select(*columns).where(*reach.within(jobs, caller), *_conditions(wanted))
-    rows = connection.execute(paging.after(statement, j.id, limit=limit, cursor=cursor)).all()
+    page = named("jobs.list", paging.after(statement, j.id, limit=limit, cursor=cursor))
+    rows = connection.execute(page).all()
     last = rows[limit - 1][0] if len(rows) > limit else None
     return paging.rendered([shown for _, shown in rows[:limit]], last)
 
@@ -97,7 +103,7 @@ def lock(connection: Connection, caller: Caller, id: str) -> RowMapping | None:
     """What it is, whose, and what the API shows of it; waits for the batch that is being done."""
     locked = select(j.kind, j.status, j.project_id, j.application_id, JOB.label("shown"))
     locked = locked.where(*_within(caller), j.id == id).with_for_update()
-    return connection.execute(locked).mappings().one_or_none()
+    return connection.execute(named("jobs.lock", locked)).mappings().one_or_none()
 
 
 def cancel(connection: Connection, id: str) -> None:

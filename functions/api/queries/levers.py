@@ -10,12 +10,15 @@ from functions.api.queries.reach import within
 from functions.domain.event_types import TEST
 from functions.domain.outbox import OUTBOX_SECONDS
 from functions.models import webhooks
+from functions.statements import named
 
 w = webhooks.c
 STANDING = (w.id, w.application_id, w.status, w.status_reason, w.ordering, w.version)
 # Nobody else gets the event, so it is matched with nothing. Its delivery is of the type `hookline.test` whatever
 # the endpoint is told: by it deliveries of tests are told apart, and leave no dead letter.
-SEND_TEST = text("""
+SEND_TEST = named(
+    "levers.send_test",
+    text("""
 WITH event AS (
   INSERT INTO webhook.webhook_events
     (project_id, application_id, environment, type, data, correlation_id, webhooks_matched)
@@ -33,24 +36,26 @@ WITH event AS (
   RETURNING id, event_id
 )
 SELECT json_build_object('event_id', event_id, 'delivery_id', id)::text FROM delivery
-""")
+"""),
+)
 
 
 def webhook(connection: Connection, caller: Caller, id: str) -> RowMapping | None:
     """How the webhook stands, if it is not deleted."""
     found = select(*STANDING).where(*within(webhooks, caller), w.id == id, w.deleted_at.is_(None))
-    return connection.execute(found).mappings().one_or_none()
+    return connection.execute(named("levers.webhook", found)).mappings().one_or_none()
 
 
 def lock(connection: Connection, caller: Caller, id: str) -> RowMapping | None:
     """The same; until the transaction ends nobody else changes it, and no delivery to it is held back."""
-    locked = select(*STANDING).where(*within(webhooks, caller), w.id == id, w.deleted_at.is_(None))
-    return connection.execute(locked.with_for_update(key_share=True)).mappings().one_or_none()
+    found = select(*STANDING).where(*within(webhooks, caller), w.id == id, w.deleted_at.is_(None))
+    locked = named("levers.lock_webhook", found.with_for_update(key_share=True))
+    return connection.execute(locked).mappings().one_or_none()
 
 
 def set_status(connection: Connection, caller: Caller, id: str, status: str, reason: str | None) -> None:
     """Of a webhook that is locked."""
-    connection.execute(
+    changed = (
         update(webhooks)
         .where(w.id == id)
         .values(
@@ -62,6 +67,7 @@ def set_status(connection: Connection, caller: Caller, id: str, status: str, rea
             version=w.version + 1,
         )
     )
+    connection.execute(named("levers.set_status", changed))
 
 
 def send_test(connection: Connection, caller: Caller, id: str, *, type: str, body: str) -> dict[str, Any]:

@@ -9,8 +9,10 @@ from sqlalchemy import Connection, RowMapping, TextClause, select, text
 from functions.api.caller import Caller
 from functions.api.queries.reach import within
 from functions.domain.event_types import RESERVED, TEST, patterns_matching
+from functions.domain.ids import KEY_SKEW, floor_of
 from functions.domain.outbox import OUTBOX_SECONDS
 from functions.models import webhook_events, webhooks
+from functions.statements import named
 
 MOST_WEBHOOKS = 10_000  # their answer is 1 MB; Lambda takes 6
 MADE = """
@@ -47,12 +49,16 @@ EVENT = """event AS MATERIALIZED (
 NAMED = """
   SELECT id, application_id, max_attempts FROM webhook.webhooks WHERE id = CAST(:webhook_id AS uuid)
 """
-TO_ALL = text(MADE.format(event=EVENT, matched=WANTING))
-TO_ONE = text(MADE.format(event="", matched=NAMED))
-TESTED = text("""
+TO_ALL = named("replays.to_all", text(MADE.format(event=EVENT, matched=WANTING)))
+TO_ONE = named("replays.to_one", text(MADE.format(event="", matched=NAMED)))
+TESTED = named(
+    "replays.was_test",
+    text("""
 SELECT EXISTS (
-  SELECT FROM webhook.webhook_deliveries WHERE event_id = CAST(:id AS uuid) AND event_type = :test)
-""")
+  SELECT FROM webhook.webhook_deliveries
+  WHERE event_id = CAST(:id AS uuid) AND event_type = :test AND id >= CAST(:floor AS uuid))
+"""),
+)
 w = webhooks.c
 e = webhook_events.c
 
@@ -69,18 +75,20 @@ def event(connection: Connection, caller: Caller, id: str) -> RowMapping | None:
     """What a replay has to know of the event with this key. Its payload is not expunged before the end."""
     shown = (e.id, e.type, e.application_id, e.environment, e.expunged_at)
     found = select(*shown).where(*within(webhook_events, caller), e.id == id).with_for_update(read=True)
-    return connection.execute(found).mappings().one_or_none()
+    return connection.execute(named("replays.event", found)).mappings().one_or_none()
 
 
 def was_test(connection: Connection, id: str) -> bool:
     """Whether the event was made to test one webhook."""
-    return bool(connection.execute(TESTED, {"id": id, "test": TEST}).scalar_one())
+    given = {"id": id, "test": TEST, "floor": floor_of(str(id), KEY_SKEW)}
+    return bool(connection.execute(TESTED, given).scalar_one())
 
 
 def webhook(connection: Connection, caller: Caller, id: str) -> RowMapping | None:
     """How the webhook stands, living or deleted."""
-    found = select(w.status, w.application_id, w.environment, w.deleted_at)
-    return connection.execute(found.where(*within(webhooks, caller), w.id == id)).mappings().one_or_none()
+    shown = select(w.status, w.application_id, w.environment, w.deleted_at)
+    found = named("replays.webhook", shown.where(*within(webhooks, caller), w.id == id))
+    return connection.execute(found).mappings().one_or_none()
 
 
 def to_all(connection: Connection, caller: Caller, event: RowMapping) -> Replayed:

@@ -9,13 +9,17 @@ from functions.api.caller import Caller
 from functions.api.queries.reach import within
 from functions.domain.reopening import INFINITY
 from functions.models import webhook_deliveries, webhook_events, webhooks
+from functions.statements import named
 
 d = webhook_deliveries.c
 # Before the delivery itself, as in every statement that locks both (functions/domain/reopening.py).
-LOCK_DEAD_LETTER = text("""
+LOCK_DEAD_LETTER = named(
+    "retries.lock_dead_letter",
+    text("""
 SELECT id FROM webhook.webhook_dlq
 WHERE delivery_id = CAST(:id AS uuid) AND project_id = CAST(:project_id AS uuid) AND status = 'pending' FOR UPDATE
-""")
+"""),
+)
 
 
 def lock(connection: Connection, caller: Caller, id: str) -> Mapping[str, Any] | None:
@@ -37,8 +41,9 @@ def lock(connection: Connection, caller: Caller, id: str) -> Mapping[str, Any] |
         .where(*within(webhook_deliveries, caller), d.id == id)
         .with_for_update(of=webhook_deliveries)
     )
-    found = connection.execute(asked).mappings().one_or_none()
+    found = connection.execute(named("retries.lock", asked)).mappings().one_or_none()
     if found is None:
         return None
     kept = select(webhook_events.c.expunged_at.is_(None)).where(webhook_events.c.id == found["event_id"])
-    return {**found, "has_payload": connection.execute(kept).scalar_one_or_none()}
+    has_payload = connection.execute(named("retries.has_payload", kept)).scalar_one_or_none()
+    return {**found, "has_payload": has_payload}

@@ -6,13 +6,19 @@ from functions.api.caller import Caller
 from functions.api.queries import webhook_standing
 from functions.api.queries.reach import within
 from functions.models import webhook_deliveries
+from functions.statements import named
 
 d = webhook_deliveries.c
 # So that its ordering stays what it is.
-LOCK_WEBHOOK = text("SELECT ordering FROM webhook.webhooks WHERE id = CAST(:id AS uuid) FOR SHARE")
+LOCK_WEBHOOK = named(
+    "skips.lock_webhook",
+    text("SELECT ordering FROM webhook.webhooks WHERE id = CAST(:id AS uuid) FOR SHARE"),
+)
 # The dead letter is for the record: nobody is to look after it, and no message of it goes to the queue. A test
 # event leaves none, as when it fails. What the last attempt came to is kept in it.
-GIVE_UP = text("""
+GIVE_UP = named(
+    "skips.give_up",
+    text("""
 WITH given_up AS (
   UPDATE webhook.webhook_deliveries
   SET status = 'failed', token = token + 1, lease_expires_at = NULL, scheduled_at = NULL, sweep_at = NULL,
@@ -28,7 +34,8 @@ SELECT project_id, application_id, webhook_id, event_id, event_type, id,
   'skipped', attempts, code, message, last_response_status,
   'discarded', now(), :by, CAST(:by AS uuid), :notes
 FROM given_up WHERE event_type <> 'hookline.test'
-""")
+"""),
+)
 
 
 def lock(connection: Connection, caller: Caller, id: str) -> RowMapping | None:
@@ -38,14 +45,15 @@ def lock(connection: Connection, caller: Caller, id: str) -> RowMapping | None:
     line that it is in.
     """
     mine = [*within(webhook_deliveries, caller), d.id == id]
-    found = connection.execute(select(d.webhook_id).where(*mine)).scalar_one_or_none()
+    of = named("skips.webhook", select(d.webhook_id).where(*mine))
+    found = connection.execute(of).scalar_one_or_none()
     if found is None:
         return None
     if connection.execute(LOCK_WEBHOOK, {"id": found}).scalar_one() == "strict":
         webhook_standing.lock_line(connection, str(found))
     leased = func.coalesce(d.lease_expires_at > func.now(), False).label("leased")
     asked = select(d.status, d.webhook_id, d.application_id, leased).where(*mine).with_for_update()
-    return connection.execute(asked).mappings().one_or_none()
+    return connection.execute(named("skips.lock", asked)).mappings().one_or_none()
 
 
 def give_up(connection: Connection, caller: Caller, id: str, notes: str | None) -> None:

@@ -11,12 +11,18 @@ from functions.api.caller import Caller
 from functions.domain.event_types import patterns_matching
 from functions.domain.filters import compile_filter
 from functions.domain.subscription_matching import Sample
+from functions.statements import named
 
-TRY = text("""
+TRY = named(
+    "subscription_tests.try_filter",
+    text("""
 SELECT coalesce(jsonb_extract_path(CAST(:body AS jsonb), 'data') @@ CAST(:path AS jsonpath), false)
-""")
+"""),
+)
 # The data comes from the body as it was sent, as that of an event does: its numbers keep every digit.
-JUDGE = text("""
+JUDGE = named(
+    "subscription_tests.judge",
+    text("""
 WITH sample AS MATERIALIZED (
   SELECT jsonb_extract_path(CAST(:body AS jsonb), 'data') AS data
 ), judged AS MATERIALIZED (
@@ -48,7 +54,8 @@ SELECT json_build_object(
   'webhooks_matched', (SELECT count(DISTINCT webhook_id) FROM verdicts WHERE matches),
   'rows', (SELECT coalesce(json_agg(page ORDER BY id DESC), '[]') FROM page)
 )::text
-""")
+"""),
+)
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,16 @@ from functions.api.queries.webhooks import SUBSCRIPTION
 from functions.api.rendering import to_json
 from functions.domain.filters import compile_filter
 from functions.models import webhook_subscriptions, webhooks
+from functions.statements import named
 
 # Equal as JSON: a filter for 1 is one for 1.0. The unique index, which compares texts, is narrower than this.
 TAKEN = """
 SELECT FROM webhook.webhook_subscriptions o WHERE o.webhook_id = CAST(:webhook_id AS uuid)
   AND o.event_type = {event_type} AND o.filter IS NOT DISTINCT FROM {filter}
 """
-ADD = text(f"""
+ADD = named(
+    "subscriptions.add",
+    text(f"""
 INSERT INTO webhook.webhook_subscriptions
   (project_id, webhook_id, application_id, event_type, filter, filter_path, enabled)
 SELECT w.project_id, w.id, w.application_id, :event_type, CAST(:filter AS jsonb), CAST(:filter_path AS jsonpath),
@@ -27,8 +30,11 @@ FROM webhook.webhooks w
 WHERE w.id = CAST(:webhook_id AS uuid) AND w.project_id = CAST(:project_id AS uuid)
   AND NOT EXISTS ({TAKEN.format(event_type=":event_type", filter="CAST(:filter AS jsonb)")})
 RETURNING id, event_type, filter, enabled, created_at
-""")  # noqa: S608 - made of the constant above
-CHANGE = text(f"""
+"""),  # noqa: S608 - made of the constant above
+)
+CHANGE = named(
+    "subscriptions.change",
+    text(f"""
 WITH wanted AS (
   SELECT id, coalesce(CAST(:new_event_type AS text), event_type) AS event_type,
     CASE WHEN :new_filter THEN CAST(:filter AS jsonb) ELSE filter END AS filter,
@@ -42,24 +48,27 @@ SET event_type = w.event_type, filter = w.filter, filter_path = w.filter_path, e
 FROM wanted w
 WHERE s.id = w.id AND NOT EXISTS ({TAKEN.format(event_type="w.event_type", filter="w.filter")} AND o.id <> w.id)
 RETURNING s.id, s.event_type, s.filter, s.enabled, s.created_at
-""")  # noqa: S608 - made of the constant above
+"""),  # noqa: S608 - made of the constant above
+)
 
 
 def find_webhook(connection: Connection, caller: Caller, id: str) -> RowMapping | None:
     """The version and application of a webhook that the caller may see."""
-    return connection.execute(_webhook(caller, id)).mappings().one_or_none()
+    found = named("subscriptions.find_webhook", _webhook(caller, id))
+    return connection.execute(found).mappings().one_or_none()
 
 
 def lock_webhook(connection: Connection, caller: Caller, id: str) -> RowMapping | None:
     """As `find_webhook`; nobody else changes or deletes it, or writes a subscription of it, before the end."""
-    return connection.execute(_webhook(caller, id).with_for_update(key_share=True)).mappings().one_or_none()
+    locked = named("subscriptions.lock_webhook", _webhook(caller, id).with_for_update(key_share=True))
+    return connection.execute(locked).mappings().one_or_none()
 
 
 def bump_webhook(connection: Connection, caller: Caller, id: str) -> int:
     """A subscription is part of the webhook's configuration: the webhook's new version."""
     by = {"updated_by": caller.key_id, "updated_at": func.now(), "version": webhooks.c.version + 1}
     changed = update(webhooks).where(webhooks.c.id == id).values(**by).returning(webhooks.c.version)
-    return int(connection.execute(changed).scalar_one())
+    return int(connection.execute(named("subscriptions.bump_webhook", changed)).scalar_one())
 
 
 def add_subscription(
@@ -92,18 +101,18 @@ def delete_subscription(connection: Connection, webhook_id: str, id: str) -> Row
     """What it was; None when the webhook has no such subscription."""
     s = webhook_subscriptions.c
     gone = delete(webhook_subscriptions).where(s.webhook_id == webhook_id, s.id == id).returning(*SUBSCRIPTION)
-    return connection.execute(gone).mappings().one_or_none()
+    return connection.execute(named("subscriptions.delete", gone)).mappings().one_or_none()
 
 
 def count(connection: Connection, webhook_id: str) -> int:
     counted = select(func.count()).where(webhook_subscriptions.c.webhook_id == webhook_id)
-    return int(connection.execute(counted).scalar_one())
+    return int(connection.execute(named("subscriptions.count", counted)).scalar_one())
 
 
 def subscription(connection: Connection, webhook_id: str, id: str) -> RowMapping | None:
     s = webhook_subscriptions.c
     statement = select(*SUBSCRIPTION).where(s.webhook_id == webhook_id, s.id == id)
-    return connection.execute(statement).mappings().one_or_none()
+    return connection.execute(named("subscriptions.get", statement)).mappings().one_or_none()
 
 
 def list_subscriptions(
@@ -111,7 +120,8 @@ def list_subscriptions(
 ) -> Sequence[RowMapping]:
     s = webhook_subscriptions.c
     statement = select(*SUBSCRIPTION).where(s.webhook_id == webhook_id)
-    return connection.execute(paging.after(statement, s.id, limit=limit, cursor=cursor)).mappings().all()
+    page = named("subscriptions.list", paging.after(statement, s.id, limit=limit, cursor=cursor))
+    return connection.execute(page).mappings().all()
 
 
 def _webhook(caller: Caller, id: str) -> Select[Any]:

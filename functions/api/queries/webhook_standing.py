@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, case, func, 
 
 from functions.domain import ordering
 from functions.models import webhook_health
+from functions.statements import named
 
 MOST_WAITING = 10_000  # counted of a line: about a ms; more than that and the figure says no more to a person
 FIRST, LAST = str(UUID(int=0)), str(UUID(int=2**128 - 1))  # keys before and behind all others
@@ -28,32 +29,44 @@ STANDING: tuple[ColumnElement[Any], ...] = (
 )
 # A range of (webhook_id, id), ordered by both, is what the index has and no other. With an equality the order
 # would be that of the key alone, and everybody's older rows might be read along the primary key (api/walk.py).
-HEAD = text("""
+HEAD = named(
+    "webhooks.line_head",
+    text("""
 SELECT id, event_id, status, attempts, scheduled_at, last_error_code, last_error_message, created_at
 FROM webhook.webhook_deliveries
 WHERE (webhook_id, id) >= (CAST(:webhook_id AS uuid), CAST(:first AS uuid))
   AND (webhook_id, id) <= (CAST(:webhook_id AS uuid), CAST(:last AS uuid)) AND sweep_at IS NOT NULL
 ORDER BY webhook_id, id LIMIT 1
-""")
-WAITING = text("""
+"""),
+)
+WAITING = named(
+    "webhooks.line_waiting",
+    text("""
 SELECT count(*) FROM (
   SELECT FROM webhook.webhook_deliveries
   WHERE (webhook_id, id) > (CAST(:webhook_id AS uuid), CAST(:head AS uuid))
     AND (webhook_id, id) <= (CAST(:webhook_id AS uuid), CAST(:last AS uuid)) AND sweep_at IS NOT NULL
   ORDER BY webhook_id, id LIMIT CAST(:most AS integer)
 ) AS behind
-""")
-FORGET = text("""
+"""),
+)
+FORGET = named(
+    "webhooks.forget_health",
+    text("""
 UPDATE webhook.webhook_health
 SET failure_count = 0, strikes = 0, failing_since = NULL, circuit = 'closed', circuit_openings = 0,
   circuit_changed_at = CASE WHEN circuit = 'closed' THEN circuit_changed_at ELSE now() END,
   hold_until = NULL, slow_until = NULL, rate_due_at = NULL, line_until = NULL
 WHERE webhook_id = CAST(:webhook_id AS uuid)
-""")
-FORGET_RATE = text("""
+"""),
+)
+FORGET_RATE = named(
+    "webhooks.forget_rate",
+    text("""
 UPDATE webhook.webhook_health SET rate_due_at = NULL, line_until = NULL
 WHERE webhook_id = CAST(:webhook_id AS uuid)
-""")
+"""),
+)
 
 
 def shown(row: RowMapping) -> dict[str, Any]:

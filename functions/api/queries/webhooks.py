@@ -32,6 +32,7 @@ from functions.domain import retry
 from functions.domain.event_types import patterns_matching
 from functions.domain.headers import HIDDEN
 from functions.models import webhook_health, webhook_subscriptions, webhooks
+from functions.statements import named
 
 SUBSCRIPTION = (
     webhook_subscriptions.c.id,
@@ -79,15 +80,23 @@ LOCKED = (
     w.signing_secret,
     w.version,
 )
-DATA_KEY = text("SELECT data_key FROM webhook.projects WHERE id = CAST(:project_id AS uuid)")
-ADD_HEALTH = text("INSERT INTO webhook.webhook_health (webhook_id) VALUES (CAST(:id AS uuid))")
-ADD_SUBSCRIPTIONS = text("""
+DATA_KEY = named(
+    "webhooks.data_key", text("SELECT data_key FROM webhook.projects WHERE id = CAST(:project_id AS uuid)")
+)
+ADD_HEALTH = named(
+    "webhooks.add_health",
+    text("INSERT INTO webhook.webhook_health (webhook_id) VALUES (CAST(:id AS uuid))"),
+)
+ADD_SUBSCRIPTIONS = named(
+    "webhooks.add_subscriptions",
+    text("""
 INSERT INTO webhook.webhook_subscriptions
   (project_id, webhook_id, application_id, event_type, filter, filter_path)
 SELECT w.project_id, w.id, w.application_id, pattern, CAST(:filter AS jsonb), CAST(:path AS jsonpath)
 FROM webhook.webhooks w CROSS JOIN unnest(:patterns) AS pattern
 WHERE w.id = CAST(:webhook_id AS uuid) AND w.project_id = CAST(:project_id AS uuid)
-""").bindparams(bindparam("patterns", type_=ARRAY(TEXT)))
+""").bindparams(bindparam("patterns", type_=ARRAY(TEXT))),
+)
 # The rows stay as the parents of their deliveries; their secrets and subscriptions go.
 DELETE = """
 WITH deleted AS (
@@ -103,8 +112,8 @@ WITH deleted AS (
 )
 SELECT CAST(id AS text) AS id, name, url, status FROM deleted
 """
-DELETE_ONE = text(DELETE.format(which="id"))
-DELETE_OF_APPLICATION = text(DELETE.format(which="application_id"))
+DELETE_ONE = named("webhooks.delete", text(DELETE.format(which="id")))
+DELETE_OF_APPLICATION = named("webhooks.delete_of_application", text(DELETE.format(which="application_id")))
 
 
 @dataclass(frozen=True)
@@ -136,7 +145,7 @@ def data_key(connection: Connection, project_id: str) -> bytes:
 
 def add_webhook(connection: Connection, values: dict[str, Any], subscribed: Subscribed) -> None:
     """`values` by column."""
-    connection.execute(insert(webhooks).values(values))
+    connection.execute(named("webhooks.add", insert(webhooks).values(values)))
     connection.execute(ADD_HEALTH, {"id": values["id"]})
     start = {
         "project_id": values["project_id"],
@@ -150,7 +159,8 @@ def add_webhook(connection: Connection, values: dict[str, Any], subscribed: Subs
 
 def webhook(connection: Connection, caller: Caller, id: str) -> dict[str, Any] | None:
     """The webhook as the API shows it, with its subscriptions but without its line, and its `version`."""
-    found = connection.execute(_webhooks(caller).where(w.id == id)).mappings().one_or_none()
+    asked = named("webhooks.get", _webhooks(caller).where(w.id == id))
+    found = connection.execute(asked).mappings().one_or_none()
     if found is None:
         return None
     return {**_with_subscriptions(connection, [found])[0], "version": found["version"]}
@@ -159,7 +169,7 @@ def webhook(connection: Connection, caller: Caller, id: str) -> dict[str, Any] |
 def list_webhooks(
     connection: Connection, caller: Caller, wanted: Filter, *, limit: int, cursor: str
 ) -> list[dict[str, Any]]:
-    statement = selected(caller, wanted, limit=limit, cursor=cursor)
+    statement = named("webhooks.list", selected(caller, wanted, limit=limit, cursor=cursor))
     return _with_subscriptions(connection, connection.execute(statement).mappings().all())
 
 
@@ -174,13 +184,13 @@ def lock(connection: Connection, caller: Caller, id: str) -> RowMapping | None:
     Not FOR UPDATE: events are accepted for it meanwhile, and their deliveries refer to its key.
     """
     locked = select(*LOCKED).where(*_live(caller), w.id == id).with_for_update(key_share=True)
-    return connection.execute(locked).mappings().one_or_none()
+    return connection.execute(named("webhooks.lock", locked)).mappings().one_or_none()
 
 
 def change_webhook(connection: Connection, caller: Caller, id: str, values: dict[str, Any]) -> None:
     """`values` by column, of a webhook that is locked."""
     by = {"updated_by": caller.key_id, "updated_at": func.now(), "version": w.version + 1}
-    connection.execute(update(webhooks).where(w.id == id).values(**values, **by))
+    connection.execute(named("webhooks.change", update(webhooks).where(w.id == id).values(**values, **by)))
 
 
 def delete_webhook(connection: Connection, caller: Caller, id: str) -> None:
@@ -228,8 +238,9 @@ def _with_subscriptions(connection: Connection, rows: Sequence[RowMapping]) -> l
     """One query for the subscriptions of all rows, in the order they were made."""
     of = webhook_subscriptions.c.webhook_id
     wanted = select(of, *SUBSCRIPTION).where(of.in_([row["id"] for row in rows]))
+    asked = named("webhooks.subscriptions", wanted.order_by(webhook_subscriptions.c.id))
     by_webhook: dict[str, list[dict[str, Any]]] = {}
-    for found in connection.execute(wanted.order_by(webhook_subscriptions.c.id)).mappings():
+    for found in connection.execute(asked).mappings():
         subscription = dict(found)
         by_webhook.setdefault(subscription.pop("webhook_id"), []).append(subscription)
     return [{**_shown(row), "subscriptions": by_webhook.get(row["id"], [])} for row in rows]

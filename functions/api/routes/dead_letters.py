@@ -97,7 +97,7 @@ def redrive_dead_letter(
 ) -> Response[str]:
     def redrive(connection: Connection, caller: Caller, letter: RowMapping, notes: str | None) -> Due:
         delivery = str(letter["delivery_id"])
-        resending.check(retries.lock(connection, caller, delivery))
+        resending.check(connection, retries.lock(connection, caller, delivery), delivery)
         due = reopening.reopen(connection, [delivery], by=caller.key_id, notes=notes)
         if not due:
             raise Conflict("its delivery is not failed: look at it again")

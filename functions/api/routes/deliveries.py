@@ -9,7 +9,7 @@ from functions.adapters.database import transaction
 from functions.api import operation, paging
 from functions.api.operation import documented
 from functions.api.paging import Cursor, Limit
-from functions.api.queries import applications
+from functions.api.queries import applications, archives
 from functions.api.queries import deliveries as queries
 from functions.api.queries.deliveries import Filter
 from functions.api.rendering import answer
@@ -94,8 +94,8 @@ def read_delivery(delivery_id: str) -> Response[str]:
     id = operation.key(delivery_id, "delivery")
     with transaction() as connection:
         found = queries.delivery(connection, caller, id)
-    if found is None:
-        raise operation.missing("delivery")
+        if found is None:
+            raise operation.missing("delivery", archives.where(connection, "delivery", id))
     return answer(200, found)
 
 
@@ -116,6 +116,6 @@ def list_attempts(
     id = operation.key(delivery_id, "delivery")
     with transaction() as connection:
         if queries.delivery(connection, caller, id) is None:
-            raise operation.missing("delivery")
+            raise operation.missing("delivery", archives.where(connection, "delivery", id))
         page = queries.list_attempts(connection, caller, id, has_error=has_error, limit=limit, cursor=cursor)
     return answer(200, page)

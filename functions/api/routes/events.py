@@ -13,7 +13,7 @@ from functions.api.idempotency import Answer
 from functions.api.ingest import Ingested, Sent
 from functions.api.operation import documented
 from functions.api.paging import Cursor, Limit
-from functions.api.queries import applications
+from functions.api.queries import applications, archives
 from functions.api.queries import deliveries as delivery_queries
 from functions.api.queries import events as queries
 from functions.api.queries.deliveries import Filter as DeliveryFilter
@@ -31,6 +31,7 @@ from functions.api.schemas.events import (
     EventSummary,
     ExpungedEvent,
 )
+from functions.errors import NotFound
 
 router = operation.Router()
 TAGS = ["events"]
@@ -143,8 +144,8 @@ def read_event(event_id: str) -> Response[str]:
     caller = operation.caller(router, "events:read")
     with transaction() as connection:
         event = queries.event(connection, caller, event_id)
-    if event is None:
-        raise operation.missing("event")
+        if event is None:
+            raise _missing(connection, event_id)
     return answer(200, event)
 
 
@@ -161,7 +162,7 @@ def list_event_deliveries(
     with transaction() as connection:
         key = queries.key_of(connection, caller, event_id)
         if key is None:
-            raise operation.missing("event")
+            raise _missing(connection, event_id)
         wanted = DeliveryFilter(event_id=key)
         page = delivery_queries.list_deliveries(connection, caller, wanted, limit=limit, cursor=cursor)
     return answer(200, page)
@@ -182,7 +183,7 @@ def expunge_event(event_id: str) -> Response[str]:
     with transaction() as connection:
         erased = queries.erase(connection, caller, event_id)
         if erased is None:
-            raise operation.missing("event")
+            raise _missing(connection, event_id)
         event, changed = erased
         if changed:
             audit.record(
@@ -196,6 +197,10 @@ def expunge_event(event_id: str) -> Response[str]:
                 application_id=event["application_id"],
             )
     return answer(200, event)
+
+
+def _missing(connection: Connection, id: str) -> NotFound:
+    return operation.missing("event", archives.where(connection, "event", id))
 
 
 def _with_warnings(status: int, body: dict[str, object], ingested: Ingested) -> Answer:

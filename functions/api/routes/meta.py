@@ -10,9 +10,11 @@ from functions.adapters.database import transaction
 from functions.api import operation
 from functions.api.rendering import answer
 from functions.api.schemas.health import Health
+from functions.statements import named
 from functions.telemetry import logger
 
 router = operation.Router()
+PING = named("health.ping", text("SELECT 1"))
 HEALTH: dict[int, Any] = {
     200: {"description": "the service is up", "content": {"application/json": {"model": Health}}},
     503: {
@@ -26,7 +28,7 @@ HEALTH: dict[int, Any] = {
 def health() -> Response[str]:
     try:
         with transaction() as connection:
-            connection.execute(text("SELECT 1"))
+            connection.execute(PING)
     except DBAPIError:
         logger.exception("unhealthy")
         return answer(503, {"status": "unhealthy"})

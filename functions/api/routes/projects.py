@@ -81,8 +81,9 @@ def read_project(project_id: str) -> Response[str]:
     "/v1/projects/<project_id>",
     tags=TAGS,
     summary="Change a project",
-    description="Fields that are absent stay; none can be cleared. A change of `validation` is in force for the"
-    " next event.",
+    description="Fields that are absent stay. A change of `validation` is in force for the next event. With"
+    " `retention`, finished events or deliveries of this project are deleted earlier than those of others, and are"
+    " not archived; `null` takes it away, and what is named replaces the whole of it.",
     **documented("admin", 200, Project, 400, 401, 403, 404, 412, 413, 415, 422),
 )
 def change_project(project_id: str, project: Annotated[ProjectPatch, Body()]) -> Response[str]:

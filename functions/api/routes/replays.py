@@ -13,7 +13,7 @@ from functions.api.background import STARTS, Plan
 from functions.api.caller import Caller
 from functions.api.idempotency import Answer
 from functions.api.operation import documented
-from functions.api.queries import deliveries, replays, retries
+from functions.api.queries import archives, deliveries, replays, retries
 from functions.api.queries.replays import MOST_WEBHOOKS, Replayed
 from functions.api.rendering import rfc3339
 from functions.api.schemas.deliveries import Delivery
@@ -41,8 +41,8 @@ def retry_delivery(delivery_id: str, _nothing: Annotated[EmptyIn | None, Body()]
     def produce(connection: Connection) -> Answer:
         standing = retries.lock(connection, caller, id)
         if standing is None:
-            raise operation.missing("delivery")
-        resending.check(standing)
+            raise operation.missing("delivery", archives.where(connection, "delivery", id))
+        resending.check(connection, standing, id)
         before = str(deliveries.delivery(connection, caller, id))
         due.extend(_again(connection, caller, id, standing))
         after = str(deliveries.delivery(connection, caller, id))
@@ -143,7 +143,7 @@ def _event(connection: Connection, caller: Caller, id: str) -> RowMapping:
     key = deliveries.event_key(connection, caller, id)
     event = replays.event(connection, caller, key) if key else None
     if event is None:
-        raise operation.missing("event")
+        raise operation.missing("event", archives.where(connection, "event", key or id))
     if event["expunged_at"] is not None:
         raise Conflict("the event's payload was expunged: there is nothing left to send")
     if replays.was_test(connection, event["id"]):

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping
 from functions.api import audit, operation, releasing
 from functions.api.idempotency import Answer
 from functions.api.operation import documented
-from functions.api.queries import deliveries, skips
+from functions.api.queries import archives, deliveries, skips
 from functions.api.releasing import Released
 from functions.api.schemas.dead_letters import ResolutionIn
 from functions.api.schemas.deliveries import Delivery
@@ -35,7 +35,7 @@ def skip_delivery(delivery_id: str, skip: Annotated[ResolutionIn | None, Body()]
     def produce(connection: Connection) -> Answer:
         standing = skips.lock(connection, caller, id)
         if standing is None:
-            raise operation.missing("delivery")
+            raise operation.missing("delivery", archives.where(connection, "delivery", id))
         _check(standing)
         before = str(deliveries.delivery(connection, caller, id))
         skips.give_up(connection, caller, id, skip.notes if skip else None)

@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, model_validator
 
 from functions.api.schemas.base import ApplicationId, Input, Name, Time, distinct
 from functions.domain.api_keys import Scope
+from functions.settings import settings
 
 
 def _future(value: datetime) -> datetime:
@@ -24,6 +25,43 @@ Validation = Annotated[
 ]
 
 
+def _of_events(days: int) -> int:
+    return _no_longer(days, settings().retention.events_days)
+
+
+def _of_deliveries(days: int) -> int:
+    return _no_longer(days, settings().retention.deliveries_days)
+
+
+def _no_longer(days: int, most: int) -> int:
+    if days > most:
+        raise ValueError(f"must be at most {most}: nothing is kept for longer")
+    return days
+
+
+Days = Annotated[StrictInt, Field(ge=1, examples=[7])]
+
+
+class Retention(Input):
+    """How many days finished rows are kept, where that is less than for all other projects; one at least."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    # Factories: a field that may be absent has no default that a client should send.
+    events: Annotated[Days, AfterValidator(_of_events)] = Field(
+        default_factory=int, description="With their payloads"
+    )
+    deliveries: Annotated[Days, AfterValidator(_of_deliveries)] = Field(
+        default_factory=int, description="With their attempts and dead letters"
+    )
+
+    @model_validator(mode="after")
+    def _names_one(self) -> "Retention":
+        if not self.model_fields_set:
+            raise ValueError("must name `events`, `deliveries` or both")
+        return self
+
+
 class ProjectIn(Input):
     name: Name
 
@@ -34,6 +72,7 @@ class ProjectPatch(Input):
     # Factories: a field that may be absent has no default that a client should send.
     name: Name = Field(default_factory=str)
     validation: Validation = Field(default_factory=lambda: "off")
+    retention: Retention | None = None
 
 
 class ApiKeyIn(Input):
@@ -43,10 +82,19 @@ class ApiKeyIn(Input):
     expires_at: Annotated[Time, AfterValidator(_future)] | None = None
 
 
+class RetentionShown(BaseModel):
+    events: Annotated[int | None, Field(description="Days; null: as long as those of all other projects")]
+    deliveries: Annotated[int | None, Field(description="The same, of deliveries, attempts and dead letters")]
+
+
 class Project(BaseModel):
     id: str
     name: str
     validation: Validation
+    retention: Annotated[
+        RetentionShown | None,
+        Field(description="How long its finished rows are kept, where that is less than for all other projects"),
+    ]
     created_at: datetime
     updated_at: datetime
 
