@@ -1,0 +1,78 @@
+"""The archive's bucket: objects as a whole, objects read bit by bit, and objects of any size written in parts."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+PART_BYTES = 8 << 20  # S3 takes parts of 5 MiB and more, but for the last, and 10,000 of them
+READ_BYTES = 1 << 20
+CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
+ABSENT = {"NoSuchKey", "404"}
+
+
+class Bucket:
+    """One bucket. What S3 refuses or does not answer is raised: botocore's ClientError, BotoCoreError."""
+
+    def __init__(self, name: str) -> None:
+        import boto3  # noqa: PLC0415 - 150 ms, only where the archive is used
+
+        self.name = name
+        self._s3: S3Client = boto3.client("s3", config=CONFIG)
+
+    def put(self, key: str, body: bytes) -> None:
+        self._s3.put_object(Bucket=self.name, Key=key, Body=body)
+
+    def get(self, key: str) -> bytes | None:
+        """The whole object; None when there is none."""
+        try:
+            return b"".join(self.read(key))
+        except FileNotFoundError:
+            return None
+
+    def read(self, key: str) -> Iterator[bytes]:
+        """The object in pieces of up to 1 MiB. Raises FileNotFoundError."""
+        try:
+            body = self._s3.get_object(Bucket=self.name, Key=key)["Body"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ABSENT:
+                raise FileNotFoundError(f"s3://{self.name}/{key}") from error
+            raise
+        yield from body.iter_chunks(READ_BYTES)
+
+    def write(self, key: str, blocks: Iterable[bytes]) -> None:
+        """Write what `blocks` yield, never more than a part of it in memory.
+
+        The object is there when all of it is. Whatever `blocks` raise, it is as it was before. Parts of a process
+        that died are thrown away by the bucket's lifecycle.
+        """
+        upload = self._s3.create_multipart_upload(Bucket=self.name, Key=key)["UploadId"]
+        try:
+            parts = [self._part(key, upload, n, part) for n, part in enumerate(_parts(blocks), 1)]
+            self._s3.complete_multipart_upload(
+                Bucket=self.name, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
+            )
+        except BaseException:
+            self._s3.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload)
+            raise
+
+    def _part(self, key: str, upload: str, number: int, body: bytes) -> "CompletedPartTypeDef":
+        sent = self._s3.upload_part(Bucket=self.name, Key=key, UploadId=upload, PartNumber=number, Body=body)
+        return {"PartNumber": number, "ETag": sent["ETag"]}
+
+
+def _parts(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces that S3 takes as parts; the last, which may be the only one, is what is left."""
+    part = bytearray()
+    for block in blocks:
+        part += block
+        if len(part) >= PART_BYTES:
+            yield bytes(part)
+            part.clear()
+    if part:
+        yield bytes(part)
