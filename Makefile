@@ -10,6 +10,7 @@ STAGE ?= dev
 TEMPLATE := cdk.out/hookline-$(STAGE).template.json
 SOURCES := $(shell find app.py infrastructure functions migrations -name '*.py' -o -name '*.pem' -o -name '*.mako')
 JOB ?= partitions
+PARAMETERS ?= {}
 NODE_TOOLS := tests/contract/running/node_modules/.installed
 SECONDS ?= 900
 EVENTS ?= 100000
@@ -18,8 +19,8 @@ SEED ?= 1
 NAME = delivery
 
 .DEFAULT_GOAL := help
-.PHONY: help install tools synth run test contract faults lint format typecheck check lock openapi cdk maintain bench \
-	clean-local
+.PHONY: help install tools synth run test contract faults lint format typecheck check lock openapi cdk maintain restore \
+	report previous bench clean-local
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,8 +82,18 @@ cdk: $(INSTALLED) ## the CDK's command line, pinned: make cdk ARGS="deploy -c st
 	PATH="$$wheel/bin:$$PATH" && \
 	node "$$wheel/lib/node_modules/npm/bin/npm-cli.js" exec --yes -- aws-cdk@2.1148.1 $(ARGS)
 
-maintain: $(INSTALLED) ## run a maintenance job on the running local service: make maintain JOB=partitions
-	@$(PY) -m local.invoke maintain '{"job": "$(JOB)"}'
+maintain: $(INSTALLED) ## run a job on the running service: make maintain JOB=orphans PARAMETERS='{"since": "2026-10-01"}'
+	@$(PY) -m local.invoke maintain '{"job": "$(JOB)"}' --parameters '$(PARAMETERS)'
+
+report: $(INSTALLED) ## how the database of the running service is doing
+	@$(PY) -m local.report
+
+restore: $(INSTALLED) ## bring archived days back: make restore FROM=2026-08-01 TO=2026-08-03
+	@$(PY) -m local.restore "$(FROM)" "$(TO)" $(ARGS)
+
+previous: ## keep a release's code, to run it on the schema of the next: make previous RELEASE=v0.1.0
+	@git archive --format=zip -9 -o tests/migrations/previous/release.zip $(RELEASE) \
+		functions tests/conftest.py tests/scheduling.py tests/integration ':(exclude)tests/integration/sqs'
 
 bench: $(TEMPLATE) ## measure the service on this machine: make bench NAME=neighbours ARGS="--repeat 3"
 	@$(PY) -m bench.$(NAME) $(ARGS)

@@ -1,8 +1,11 @@
 """What differs between the stages. What is the same everywhere stands beside what it configures."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
-from functions.settings import Limits
+from functions.settings import INTERVALS, Limits, Partitions, Retention, Thresholds, Vacuum
+
+USUAL = Thresholds()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,19 +41,51 @@ class Stage:
     # which stands in functions/settings.py with its reason. Such as ("CIRCUIT_STRIKES", 20).
     limits: tuple[tuple[str, int], ...] = ()
 
+    # The same for how long rows stay in the database, such as ("RETENTION_EVENTS_DAYS", 14); for how tables are
+    # cut and how far ahead, such as ("PARTITIONS_AHEAD_EVENTS", 21) or ("PARTITIONS_INTERVAL_DELIVERIES", "day");
+    # and for what vacuum takes up, such as ("VACUUM_DEAD_PERCENT", 10).
+    retention: tuple[tuple[str, int], ...] = ()
+    partitions: tuple[tuple[str, int | str], ...] = ()
+    vacuum: tuple[tuple[str, int], ...] = ()
+    # Who hears of alarms: an address, which has to confirm it once, or a topic that is there already. With
+    # neither, the stack has a topic that nobody listens to yet.
+    alarm_email: str = ""
+    alarm_topic_arn: str = ""
+    # From where on a figure of the database is a problem: Thresholds(table_critical_gb=80) where it is to differ.
+    # A healthy deployment of 50 deliveries a second has 130 million rows a month in a partition.
+    thresholds: Thresholds = USUAL
+
     # Logs
     log_level: str
     log_retention: str  # a name of aws_cdk.aws_logs.RetentionDays
+    slow_statement_ms: int = 100  # a statement that takes so long is logged by its name (docs/statements.md)
 
     def __post_init__(self) -> None:
-        known = {field.name.upper() for field in fields(Limits)}
-        for name, value in self.limits:
-            if name not in known or value < 1:
-                raise ValueError(f"{name}={value} is no limit: there are {', '.join(sorted(known))}, each from 1")
+        tables = _variables(Partitions)
+        _check("limit", self.limits, _variables(Limits))
+        _check("retention", self.retention, _variables(Retention, "RETENTION_"))
+        _check("threshold", self.vacuum, _variables(Vacuum, "VACUUM_"))
+        intervals = {f"PARTITIONS_INTERVAL_{table}" for table in tables}
+        for name, value in self.partitions:
+            if name in intervals and value not in INTERVALS:
+                raise ValueError(f"{name}={value} is no interval: there are {', '.join(INTERVALS)}")
+        ahead = [(name, value) for name, value in self.partitions if name not in intervals]
+        _check("number of partitions", ahead, {f"PARTITIONS_AHEAD_{table}" for table in tables} | intervals)
 
     def physical_name(self, name: str) -> str:
         """The name of a resource in the account: `hookline-<stage>-<name>`."""
         return f"hookline-{self.name}-{name}"
+
+
+def _variables(settings: type, prefix: str = "") -> set[str]:
+    return {prefix + field.name.upper() for field in fields(settings)}
+
+
+def _check(what: str, given: Iterable[tuple[str, object]], known: set[str]) -> None:
+    """Raises ValueError for a variable that no function reads, and for what is no number from 1."""
+    for name, value in given:
+        if name not in known or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name}={value} is no {what}: there are {', '.join(sorted(known))}, each from 1")
 
 
 DEV = Stage(

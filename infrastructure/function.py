@@ -79,6 +79,7 @@ class Function(lambda_.Function):
                 "STAGE": stage.name,
                 "POWERTOOLS_SERVICE_NAME": full_name,
                 "POWERTOOLS_LOG_LEVEL": stage.log_level,
+                "SLOW_STATEMENT_MS": str(stage.slow_statement_ms),
                 **environment,
             },
         )

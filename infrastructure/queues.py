@@ -1,7 +1,6 @@
 """The queues, and where their dead messages wait for a person."""
 
 import aws_cdk as cdk
-from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -15,8 +14,6 @@ VISIBILITY = cdk.Duration.seconds(6 * 60)
 MAX_RECEIVES = 5  # a message that five invocations could not finish is ours to look at
 RETENTION = cdk.Duration.days(4)
 DEAD_RETENTION = cdk.Duration.days(14)  # SQS's most; a dead message keeps the age it had in its source
-# Fan-out to receipt takes well under a second, and so does a batch of a job. Retries wait on purpose.
-OLDEST_MESSAGE_ALARM = cdk.Duration.minutes(5)
 
 
 class Queues(Construct):
@@ -31,7 +28,7 @@ class Queues(Construct):
         self.retry = self._queue("retry", self.retry_dlq)
         self.jobs_dlq = self._dlq("jobs")
         self.jobs = self._queue("jobs", self.jobs_dlq)
-        self._alarms()
+        self.all = (self.delivery, self.delivery_dlq, self.retry, self.retry_dlq, self.jobs, self.jobs_dlq)
 
     def environment(self) -> dict[str, str]:
         """The environment of a function that sends deliveries to the queues."""
@@ -62,36 +59,3 @@ class Queues(Construct):
             enforce_ssl=True,
             retention_period=DEAD_RETENTION,
         )
-
-    def _alarms(self) -> None:
-        """The figures without which nobody would notice that delivery, or the jobs, have stopped."""
-        look = "look at the dead letters, then redrive"
-        for name, dlq, advice in (
-            ("Delivery", self.delivery_dlq, look),
-            ("Retry", self.retry_dlq, look),
-            ("Jobs", self.jobs_dlq, "the log of jobs says why; unfinished jobs go on by themselves"),
-        ):
-            cloudwatch.Alarm(
-                self,
-                f"{name}DlqAlarm",
-                alarm_description=f"Messages wait in {dlq.node.id}: {advice}",
-                metric=dlq.metric_approximate_number_of_messages_visible(period=cdk.Duration.minutes(1)),
-                threshold=0,
-                comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-                evaluation_periods=1,
-                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            )
-        for name, queue, meaning in (
-            ("Delivery", self.delivery, "First attempts are waiting: deliver is throttled, failing or too few"),
-            ("Jobs", self.jobs, "Background jobs are waiting: jobs is throttled, failing or too few"),
-        ):
-            cloudwatch.Alarm(
-                self,
-                f"{name}AgeAlarm",
-                alarm_description=meaning,
-                metric=queue.metric_approximate_age_of_oldest_message(period=cdk.Duration.minutes(1)),
-                threshold=OLDEST_MESSAGE_ALARM.to_seconds(),
-                comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
-                evaluation_periods=3,
-                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            )

@@ -10,6 +10,22 @@ from constructs import Construct
 
 from infrastructure.config import Stage
 
+# The jobs of `maintain` (functions/maintain/handler.py), in UTC. Those of each hour are spread over it, so that
+# they do not all want the database at once; what was archived is taken out in the same hour. What reads a great
+# deal runs when the instance is neither backed up nor maintained.
+JOBS = {
+    "archive": "cron(5 * * * ? *)",
+    "dead_letters": "cron(20 * * * ? *)",
+    "expired_secrets": "cron(25 * * * ? *)",
+    "gauges": "rate(5 minutes)",
+    "idempotency_keys": "cron(30 * * * ? *)",
+    "orphans": "cron(45 0 * * ? *)",
+    "partitions": "rate(1 hour)",
+    "project_retention": "cron(50 * * * ? *)",
+    "retention": "cron(35 * * * ? *)",
+    "vacuum": "cron(15 4 * * ? *)",
+}
+
 
 class Schedules(Construct):
     """EventBridge Scheduler schedules, and the one role that may invoke what they name.
@@ -37,14 +53,16 @@ class Schedules(Construct):
             retries=0,  # the next minute's run finds what this one missed
             max_age=cdk.Duration.seconds(60),  # the shortest there is: two runs of one minute help nobody
         )
-        self._schedule(
-            "partitions",
-            function=maintain,
-            expression="rate(1 hour)",
-            payload={"job": "partitions"},
-            retries=2,
-            max_age=cdk.Duration.minutes(30),
-        )
+        for job, expression in JOBS.items():
+            often = expression == "rate(5 minutes)"  # the next run is as good as this one tried again
+            self._schedule(
+                job.replace("_", "-"),
+                function=maintain,
+                expression=expression,
+                payload={"job": job},
+                retries=0 if often else 2,
+                max_age=cdk.Duration.minutes(5 if often else 30),
+            )
 
     def _invoker(self, functions: list[lambda_.IFunction]) -> iam.Role:
         stack = cdk.Stack.of(self)

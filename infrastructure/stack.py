@@ -1,14 +1,19 @@
 """The stack: which constructs there are, what each is told, and who may do what."""
 
+from collections.abc import Iterable
+from dataclasses import asdict
+
 import aws_cdk as cdk
 from constructs import Construct
 
 from infrastructure import database, packaging
 from infrastructure.api import Api
-from infrastructure.config import Stage
+from infrastructure.config import USUAL, Stage
+from infrastructure.dashboard import Dashboard
 from infrastructure.database import Database
 from infrastructure.function import Platform
 from infrastructure.migration import Migration
+from infrastructure.monitoring import FIVE_MINUTES, Monitoring
 from infrastructure.network import Network
 from infrastructure.queues import Queues
 from infrastructure.schedules import Schedules
@@ -42,10 +47,12 @@ class HooklineStack(cdk.Stack):
             dispatch=self.workers.dispatch,
             maintain=self.workers.maintain,
         )
+        self.monitoring = self._monitoring(stage)
         self._migrate_first()
         self._grant_database()
         self._grant_queues()
         self._grant_secrets()
+        self.storage.allow_archiving(self.workers.maintain)
         self._outputs()
 
     def _migration(self, platform: Platform) -> Migration:
@@ -55,7 +62,11 @@ class HooklineStack(cdk.Stack):
             platform=platform,
             network=self.network,
             environment=self.database.on_instance(user=database.ADMIN_USER)
-            | {"DATABASE_SECRET_ARN": self.database.admin_secret.secret_arn},
+            | {
+                "DATABASE_SECRET_ARN": self.database.admin_secret.secret_arn,
+                "DATABASE_INSTANCE_ID": self.database.instance.instance_identifier,
+            }
+            | _variables(platform.stage.partitions),
             revision=packaging.migrations_revision(),
         )
 
@@ -71,12 +82,15 @@ class HooklineStack(cdk.Stack):
             | self.queues.environment()
             | self.queues.jobs_environment()
             | {"KMS_KEY_ID": self.storage.key.key_arn}
-            | _egress(platform.stage),
+            | _egress(platform.stage)
+            | _variables(platform.stage.retention, platform.stage.partitions)
+            | _thresholds(platform.stage),
         )
 
     def _workers(self, platform: Platform) -> Workers:
         on_proxy_and_queues = self.database.through_proxy() | self.queues.environment()
-        limits = {name: str(value) for name, value in platform.stage.limits}
+        stage = platform.stage
+        limits = _variables(stage.limits)
         return Workers(
             self,
             "Workers",
@@ -85,12 +99,39 @@ class HooklineStack(cdk.Stack):
             queues=self.queues,
             deliver_environment=on_proxy_and_queues
             | {"KMS_KEY_ID": self.storage.key.key_arn}
-            | _egress(platform.stage)
+            | _egress(stage)
             | limits,
             jobs_environment=on_proxy_and_queues | self.queues.jobs_environment(),
             dispatch_environment=on_proxy_and_queues | self.queues.jobs_environment() | limits,
-            maintain_environment=self.database.on_instance(user=database.MAINTAIN_USER),
+            maintain_environment=self.database.on_instance(user=database.MAINTAIN_USER)
+            | {"ARCHIVE_BUCKET": self.storage.archive.bucket_name}
+            | _variables(stage.retention, stage.partitions, stage.vacuum)
+            | _thresholds(stage),
         )
+
+    def _monitoring(self, stage: Stage) -> Monitoring:
+        workers = (self.workers.deliver, self.workers.jobs, self.workers.dispatch, self.workers.maintain)
+        functions = (self.api.authorizer, self.api.api, *workers)
+        monitoring = Monitoring(
+            self,
+            "Monitoring",
+            stage=stage,
+            functions=functions,
+            queues=self.queues,
+            database=self.database,
+            server_errors=self.api.http_api.metric_server_error(period=FIVE_MINUTES, statistic="Sum"),
+        )
+        Dashboard(
+            self,
+            "Service",
+            stage=stage,
+            api=self.api.http_api,
+            functions=functions,
+            queues=self.queues,
+            database=self.database,
+            alarms=monitoring.alarms,
+        )
+        return monitoring
 
     def _migrate_first(self) -> None:
         for function in (
@@ -109,6 +150,7 @@ class HooklineStack(cdk.Stack):
             self.database.proxy.grant_connect(function, database.APP_USER)
         self.database.instance.grant_connect(self.workers.maintain, database.MAINTAIN_USER)
         self.database.admin_secret.grant_read(self.migration.migrate)
+        self.migration.may_look_at_snapshots_of(self.database.instance)
 
     def _grant_queues(self) -> None:
         for function in (self.api.api, self.workers.deliver, self.workers.jobs, self.workers.dispatch):
@@ -116,6 +158,9 @@ class HooklineStack(cdk.Stack):
                 queue.grant(function, "sqs:SendMessage")
         for function in (self.api.api, self.workers.jobs, self.workers.dispatch):
             self.queues.jobs.grant(function, "sqs:SendMessage")
+
+        for queue in self.queues.all:  # how many messages there are: /v1/health tells
+            queue.grant(self.api.api, "sqs:GetQueueAttributes")
 
     def _grant_secrets(self) -> None:
         self.storage.admin_key.grant_read(self.api.authorizer)
@@ -126,6 +171,7 @@ class HooklineStack(cdk.Stack):
         values = {
             "ApiUrl": self.api.http_api.api_endpoint,
             "AdminKeySecretArn": self.storage.admin_key.secret_arn,
+            "ArchiveBucket": self.storage.archive.bucket_name,
             "NatAddresses": cdk.Fn.join(",", [address.ref for address in self.network.nat_addresses]),
             "DeliveryQueueUrl": self.queues.delivery.queue_url,
             "RetryQueueUrl": self.queues.retry.queue_url,
@@ -133,9 +179,21 @@ class HooklineStack(cdk.Stack):
             "DeliveryDlqArn": self.queues.delivery_dlq.queue_arn,
             "RetryDlqArn": self.queues.retry_dlq.queue_arn,
             "JobsDlqArn": self.queues.jobs_dlq.queue_arn,
+            "AlarmTopicArn": self.monitoring.topic.topic_arn,
         }
         for name, value in values.items():
             cdk.CfnOutput(self, name, value=value)
+
+
+def _variables(*given: Iterable[tuple[str, int | str]]) -> dict[str, str]:
+    """What a stage sets otherwise than functions/settings.py."""
+    return {name: str(value) for pairs in given for name, value in pairs}
+
+
+def _thresholds(stage: Stage) -> dict[str, str]:
+    """What of the thresholds differs from the defaults, which the functions know themselves."""
+    usual, chosen = asdict(USUAL), asdict(stage.thresholds)
+    return {f"THRESHOLD_{name.upper()}": str(value) for name, value in chosen.items() if value != usual[name]}
 
 
 def _egress(stage: Stage) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """What is kept outside Postgres: the key, the archive, and the operator's own API key."""
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
@@ -42,14 +44,62 @@ class Storage(Construct):
             # of CDK's own, so in dev a bucket that holds objects stops `cdk destroy` and says so.
             removal_policy=removal_policy,
         )
-        bucket.add_lifecycle_rule(abort_incomplete_multipart_upload_after=cdk.Duration.days(7))
+        self._age(bucket)
         cdk.Validations.of(bucket).acknowledge(
             cdk.Acknowledgment(
                 id="AwsSolutions-S1",
-                reason="Only the maintain function will write here, and CloudTrail records who read.",
+                reason="Only the maintain function writes here, and CloudTrail records who read.",
             )
         )
         return bucket
+
+    def _age(self, bucket: s3.Bucket) -> None:
+        """What becomes of the files: colder, but never gone. How long to keep them is not ours to say."""
+        bucket.add_lifecycle_rule(
+            # A fifth of the price, and still readable at once: a restore does not wait for a day, and what is to
+            # be erased can be taken out of a file. Reading costs more there, but few restores are so old.
+            transitions=[
+                s3.Transition(
+                    storage_class=s3.StorageClass.GLACIER_INSTANT_RETRIEVAL,
+                    transition_after=cdk.Duration.days(90),
+                )
+            ],
+            # Long enough to notice that an archive was overwritten; what was erased from it is then gone, too.
+            noncurrent_version_expiration=cdk.Duration.days(30),
+            abort_incomplete_multipart_upload_after=cdk.Duration.days(7),  # an upload is resumed within the hour
+        )
+
+    def allow_archiving(self, function: lambda_.Function) -> None:
+        """Let the function write, read and verify archives, and take old versions of their files away."""
+        files = self.archive.arn_for_objects("archive/*")
+        actions = ("PutObject", "GetObject", "AbortMultipartUpload", "DeleteObjectVersion")
+        for resource, allowed in ((files, actions), (self.archive.bucket_arn, ("ListBucket",))):
+            function.add_to_role_policy(
+                iam.PolicyStatement(actions=[f"s3:{action}" for action in allowed], resources=[resource])
+            )
+        # S3 asks KMS in the function's name, and with a bucket key for the bucket as a whole.
+        stack = cdk.Stack.of(self)
+        bucket, role = self.archive.node.default_child, function.role
+        if role is None or not isinstance(bucket, s3.CfnBucket):
+            raise TypeError("a function of ours has a role, and a bucket is one resource")
+        cdk.Validations.of(role).acknowledge(
+            cdk.Acknowledgment(
+                id=f"AwsSolutions-IAM5[Resource::<{stack.get_logical_id(bucket)}.Arn>/archive/*]",
+                reason="Files are named by table, time and number; nothing else is kept below archive/.",
+            )
+        )
+        function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                resources=[self.key.key_arn],
+                conditions={
+                    "StringEquals": {
+                        "kms:ViaService": f"s3.{stack.region}.{stack.url_suffix}",
+                        "kms:EncryptionContext:aws:s3:arn": self.archive.bucket_arn,
+                    }
+                },
+            )
+        )
 
     def _admin_key(self) -> secretsmanager.Secret:
         """The key that creates projects: made by AWS, never seen by a template or a log."""

@@ -99,8 +99,8 @@ class Workers(Construct):
             platform=platform,
             placement=network.maintenance,
             environment=environment,
-            memory_mib=512,
-            timeout=cdk.Duration.minutes(5),  # jobs work in bounded batches and go on in the next run
+            memory_mib=1769,  # one whole vCPU (AWS documents it): an archive is compressed here
+            timeout=cdk.Duration.minutes(15),  # Lambda's most: jobs work in bounded batches and go on in the next
             retry_attempts=2,
             max_event_age=cdk.Duration.minutes(30),  # older than that, the next hour's run is soon enough
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from local.cloudformation.template import ACCOUNT, REGION
+from local.objects import keep
 
 LOOPBACK = {"127.0.0.1", "localhost"}
 
@@ -24,6 +25,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     _fill(json.loads(arguments.seed.read_text()))
+    _keep_objects(arguments.objects)
     _serve(arguments.port)
 
 
@@ -31,10 +33,11 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m local.aws",
         description="KMS, Secrets Manager, S3 and STS on 127.0.0.1, from moto. They hold what the seed says;"
-        " what is added later is forgotten at the end.",
+        " of what is added later objects are kept, and the rest is forgotten at the end.",
     )
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--seed", type=Path, required=True, help="JSON file: keys, secrets and buckets")
+    parser.add_argument("--objects", type=Path, required=True, help="folder that keeps the buckets' objects")
     return parser.parse_args()
 
 
@@ -50,6 +53,12 @@ def _fill(seed: dict[str, Any]) -> None:
         _add_secret(secretsmanager_backends[ACCOUNT][REGION], arn, secret)
     for bucket in seed["buckets"]:
         s3_backends[ACCOUNT]["aws"].create_bucket(bucket, REGION)
+
+
+def _keep_objects(folder: Path) -> None:
+    from moto.s3.models import s3_backends  # noqa: PLC0415 - after the environment it reads
+
+    keep(s3_backends[ACCOUNT]["aws"], folder)
 
 
 def _add_key(kms: Any, key_id: str, seed: dict[str, Any]) -> None:

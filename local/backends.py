@@ -89,11 +89,12 @@ def sqs(data: Path, port: int) -> Child:
     )
 
 
-def aws(seed: Path, port: int) -> Child:
-    """KMS, Secrets Manager, S3 and STS, filled from the seed at every start."""
+def aws(seed: Path, objects: Path, port: int) -> Child:
+    """KMS, Secrets Manager, S3 and STS, filled from the seed at every start; a folder has the objects."""
+    where = ("--port", str(port), "--seed", str(seed), "--objects", str(objects))
     return Child(
         "aws",
-        lambda: python("local.aws", "--port", str(port), "--seed", str(seed)),
+        lambda: python("local.aws", *where),
         ready=lambda: answers(port),
         environment=from_shell(),
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.config import Config
 
 from local.cloudformation.template import REGION
 from local.processes import ROOT
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 STACK_FILE = ROOT / ".local" / "stack.json"
+MOST_SECONDS = 910  # a function may take 15 minutes; an invocation that is waited for is not begun again
 
 
 def main() -> int:
@@ -28,7 +30,8 @@ def main() -> int:
     if not names:
         print(f"no function {arguments.function}; there are {', '.join(stack['functions'])}", file=sys.stderr)
         return 1
-    answer = _client(stack).invoke(FunctionName=names[0], Payload=arguments.event.encode())
+    payload = json.dumps({**arguments.event, **arguments.parameters}).encode()
+    answer = _client(stack).invoke(FunctionName=names[0], Payload=payload)
     print(answer["Payload"].read().decode())
     return 1 if "FunctionError" in answer else 0
 
@@ -40,15 +43,28 @@ def _client(stack: dict[str, Any]) -> "LambdaClient":
         region_name=REGION,
         aws_access_key_id="local",
         aws_secret_access_key="local",  # noqa: S106 - nobody checks it
+        config=Config(read_timeout=MOST_SECONDS, retries={"total_max_attempts": 1}),
     )
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.invoke", description="Run one function of the stack.")
     parser.add_argument("function", help="its name without the stack's, such as dispatch")
-    parser.add_argument("event", nargs="?", default="{}", help="JSON (%(default)s)")
+    parser.add_argument("event", nargs="?", default={}, type=_json, help="a JSON object ({})")
+    parser.add_argument("--parameters", default={}, type=_json, help="a JSON object that the event gets, too ({})")
     parser.add_argument("--stack-file", type=Path, default=STACK_FILE, help="(%(default)s)")
     return parser.parse_args()
+
+
+def _json(text: str) -> dict[str, Any]:
+    """Raises argparse.ArgumentTypeError for what is no JSON object."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from error
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"{text} is no JSON object")
+    return value
 
 
 if __name__ == "__main__":

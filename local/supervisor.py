@@ -82,7 +82,7 @@ class Runtime:
         spec = stores.database(self._template)
         self._database = backends.Database(self._state / "postgres", spec, port=self._ports.database)
         self._sqs = backends.sqs(self._state / "sqs.sqlite", self._ports.sqs)
-        self._aws = backends.aws(self._state / "aws.json", self._ports.aws)
+        self._aws = backends.aws(self._state / "aws.json", self._state / "objects", self._ports.aws)
         self._receiver = backends.receiver(self._ports.receiver)
         self._background = Background()
         self._functions: dict[str, Function] = {}

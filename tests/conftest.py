@@ -13,13 +13,16 @@ import boto3
 import pg8000.native
 import pytest
 from moto import mock_aws
+from sqlalchemy import Engine, event
 from xdist.remote import Producer
 
 from local.postgres import Server
 from tests.scheduling import ByService
+from tests.statements import refuse_unnamed
 
 ROOT = Path(__file__).parents[1]
 REGION = "eu-central-1"
+event.listen(Engine, "before_cursor_execute", refuse_unnamed)
 
 
 def run_alembic(url: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -60,6 +63,10 @@ class Databases:
             self._template = url.rpartition("/")[2]
         return self._create(self._template)
 
+    def copy(self, url: str) -> str:
+        """The URL of a new database with all that is in this one, which nobody is connected to."""
+        return self._create(url.rpartition("/")[2], "STRATEGY FILE_COPY")
+
     def connect(self, url: str) -> pg8000.native.Connection:
         name = url.rpartition("/")[2]
         server = self.server
@@ -67,10 +74,10 @@ class Databases:
             server.admin, host="127.0.0.1", port=server.port, password=server.password(server.admin), database=name
         )
 
-    def _create(self, template: str) -> str:
+    def _create(self, template: str, how: str = "") -> str:
         name = f"test_{uuid4().hex}"
         with self.connect("/postgres") as connection:
-            connection.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+            connection.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {how}')
         return self.server.url(database=name)
 
 

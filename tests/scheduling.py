@@ -1,13 +1,13 @@
 """Which tests share a process when several run at once.
 
-A folder, or a file, whose tests start the whole service is one process's: there the service is started once, and
-no test disturbs another's. (Markers of xdist do not reach its scheduler under pytest 9.2, whose node ids plugins
-cannot change.)
+The tests of a folder, or a file, that start the whole service or fill a database for long are one process's: there
+it is done once, and no test disturbs another's. (Markers of xdist do not reach its scheduler under pytest 9.2,
+whose node ids plugins cannot change.)
 """
 
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER = ("tests/e2e/", "tests/contract/running/", "tests/faults/test_faults.py")
+TOGETHER = ("tests/e2e/", "tests/contract/running/", "tests/faults/test_faults.py", "tests/integration/plans/")
 
 
 class ByService(LoadScopeScheduling):

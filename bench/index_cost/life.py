@@ -16,7 +16,7 @@ WHERE schemaname = 'webhook' AND tablename = 'webhook_deliveries' AND indexname 
 """
 PROJECT = "INSERT INTO webhook.projects (name, data_key) VALUES ('bench', 'k') RETURNING CAST(id AS text)"
 MAKE_WEBHOOKS = f"""INSERT INTO webhook.webhooks (project_id, name, url, signing_secret)
-SELECT CAST(%s AS uuid), n, 'https://x', '' FROM generate_series(1, {WEBHOOKS}) n RETURNING CAST(id AS text)"""
+SELECT CAST(%s AS uuid), n, 'https://x', 's' FROM generate_series(1, {WEBHOOKS}) n RETURNING CAST(id AS text)"""
 FILL = """INSERT INTO webhook.webhook_deliveries
   (project_id, webhook_id, event_id, event_type, status, attempts, delivered_at, last_response_status)
 SELECT CAST(%s AS uuid), (CAST(%s AS uuid[]))[1 + n %% 300], uuidv7(), 'invoice.type' || n %% 20, 'delivered', 1,

@@ -18,8 +18,10 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.pool import NullPool, QueuePool
 
+from functions.adapters import timing
 from functions.adapters.driver import make_cheaper
 from functions.settings import DATABASE_URL_VARIABLES, settings
+from functions.statements import named
 from functions.telemetry import logger
 
 RECYCLE_SECONDS = 1500  # below the proxy's idle client timeout of 1800 s
@@ -27,7 +29,11 @@ RECYCLE_SECONDS = 1500  # below the proxy's idle client timeout of 1800 s
 # operator intervention (shutdown, starting up), lock not available.
 TRANSIENT = ("08", "40", "53", "57", "55P03")
 OWNER = "hookline_owner"
-MAY_BE_OWNER = f"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = '{OWNER}' AND pg_has_role(oid, 'SET'))"  # noqa: S608
+MAY_BE_OWNER = named(
+    "database.may_be_owner",
+    text(f"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = '{OWNER}' AND pg_has_role(oid, 'SET'))"),  # noqa: S608
+)
+BE_OWNER = named("database.be_owner", text(f"SET ROLE {OWNER}"))
 PING_AFTER_SECONDS = 1
 # A restart of the server takes about so long; a failover is for the queue to bridge.
 PAUSES_SECONDS = (0.2, 1.0, 2.0)
@@ -74,23 +80,35 @@ def connect_owner() -> Iterator[Connection]:
     """
     owner = _listening(create_engine(database_url(), poolclass=NullPool, connect_args=_connect_args(None)))
     with owner.connect() as connection:
-        if connection.execute(text(MAY_BE_OWNER)).scalar_one():
-            connection.execute(text(f"SET ROLE {OWNER}"))
+        if connection.execute(MAY_BE_OWNER).scalar_one():
+            connection.execute(BE_OWNER)
         connection.commit()
+        yield connection
+
+
+@contextmanager
+def connect_briefly(seconds: int) -> Iterator[Connection]:
+    """A connection of its own for whoever must have an answer, or an error, within so many seconds.
+
+    A statement timeout would be session state, which a pooler cannot have: it is the driver that does not wait.
+    Raises sqlalchemy.exc.DBAPIError.
+    """
+    brief = _listening(create_engine(database_url(), poolclass=NullPool, connect_args=_connect_args(seconds)))
+    with brief.connect() as connection:
         yield connection
 
 
 def database_url() -> URL:
     """The URL the environment names (B2), else the endpoint on AWS; the password comes when connecting."""
-    named = settings().database
-    if named.url:
-        url = make_url(named.url)
+    where = settings().database
+    if where.url:
+        url = make_url(where.url)
         driver = url.drivername if "+" in url.drivername else "postgresql+pg8000"
         return url.set(drivername=driver).difference_update_query(["sslmode"])
-    if not named.host:
+    if not where.host:
         raise RuntimeError(f"no database: set {DATABASE_URL_VARIABLES[0]}=postgresql://user:password@host/name")
     return URL.create(
-        "postgresql+pg8000", username=named.user, host=named.host, port=named.port, database=named.name
+        "postgresql+pg8000", username=where.user, host=where.host, port=where.port, database=where.name
     )
 
 
@@ -106,6 +124,7 @@ def again(work: Callable[[], Result]) -> Result:
         except DBAPIError as error:
             if not is_transient(error):
                 raise
+            timing.note_retry()
             logger.warning("database away, trying again", pause_seconds=pause, error=str(error.orig))
             time.sleep(pause)
     return work()
@@ -129,15 +148,17 @@ def sqlstate(error: DBAPIError) -> str:
 
 def _connect_args(timeout: int | None = TIMEOUT_SECONDS) -> dict[str, Any]:
     args: dict[str, Any] = {"timeout": timeout}
-    named = settings().database
-    if not named.url:
-        args["ssl_context"] = ssl.create_default_context(cafile=named.ca_file or None)
-    elif make_url(named.url).query.get("sslmode") in {"require", "verify-ca", "verify-full"}:
+    where = settings().database
+    if not where.url:
+        args["ssl_context"] = ssl.create_default_context(cafile=where.ca_file or None)
+    elif make_url(where.url).query.get("sslmode") in {"require", "verify-ca", "verify-full"}:
         args["ssl_context"] = ssl.create_default_context()
     return args
 
 
 def _listening(listened: Engine) -> Engine:
+    timing.watch(listened.dialect)
+
     @event.listens_for(listened, "do_connect")
     def connect(dialect: Any, _record: Any, args: Any, parameters: dict[str, Any]) -> Any:
         if not settings().database.url:
@@ -174,11 +195,11 @@ def _password() -> str:
     """A fresh IAM token (valid for 15 minutes, signed without a call), or the master user's secret."""
     import boto3  # noqa: PLC0415 - 250 ms that a process with a database URL never pays
 
-    named = settings().database
-    if named.secret_arn:
-        secret = boto3.client("secretsmanager").get_secret_value(SecretId=named.secret_arn)["SecretString"]
+    where = settings().database
+    if where.secret_arn:
+        secret = boto3.client("secretsmanager").get_secret_value(SecretId=where.secret_arn)["SecretString"]
         return str(json.loads(secret)["password"])
     token: str = boto3.client("rds").generate_db_auth_token(
-        DBHostname=named.host, Port=named.port, DBUsername=named.user
+        DBHostname=where.host, Port=where.port, DBUsername=where.user
     )
     return token

@@ -22,6 +22,11 @@ from functions.telemetry import logger
 MAX_ENTRIES = 10  # SQS: entries of a batch
 CONNECT_TIMEOUT_MS = 2_000
 TIMEOUT_MS = 3_000  # accepting an event must not wait long for the queue
+ASKING_TIMEOUT_MS = 1_000  # how many messages there are is worth no longer wait
+ATTRIBUTES = [
+    *("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"),
+    *("ApproximateNumberOfMessagesDelayed", "RedrivePolicy"),
+]
 WAIT_SECONDS = 1  # of a long poll: whoever asks waits for its end, since what it brings would be hidden else
 TRIES = 2
 
@@ -48,7 +53,8 @@ def send(queue_url: str, messages: Iterable[Message], *, once: bool = False) -> 
     sent = 0
     for batch in _tens(messages):
         try:
-            answer = _call("SendMessageBatch", queue_url, [_entry(n, one) for n, one in enumerate(batch)], once)
+            entries = [_entry(n, one) for n, one in enumerate(batch)]
+            answer = _call("SendMessageBatch", queue_url, {"Entries": entries}, once)
         except QueueError as error:
             logger.warning("messages not sent, dispatch will send them", error=str(error))
             break
@@ -64,7 +70,7 @@ def make_visible(queue_url: str, receipt_handles: list[str]) -> None:
         {"Id": str(n), "ReceiptHandle": handle, "VisibilityTimeout": 0} for n, handle in enumerate(receipt_handles)
     ]
     try:
-        _call("ChangeMessageVisibilityBatch", queue_url, entries)
+        _call("ChangeMessageVisibilityBatch", queue_url, {"Entries": entries})
     except QueueError as error:
         logger.warning("messages stay invisible until their timeout", error=str(error), count=len(entries))
 
@@ -73,9 +79,16 @@ def delete(queue_url: str, receipt_handles: list[str]) -> None:
     """Take these messages (ten at most) off their queue."""
     entries = [{"Id": str(n), "ReceiptHandle": handle} for n, handle in enumerate(receipt_handles)]
     try:
-        _call("DeleteMessageBatch", queue_url, entries)
+        _call("DeleteMessageBatch", queue_url, {"Entries": entries})
     except QueueError as error:
         logger.warning("messages come again, and will be stale", error=str(error), count=len(entries))
+
+
+def attributes(queue_url: str) -> dict[str, str]:
+    """How many messages are on a queue, and where its dead ones go. Raises QueueError, also after a second."""
+    asked = {"AttributeNames": ATTRIBUTES}
+    found = _call("GetQueueAttributes", queue_url, asked, once=True, timeout_ms=ASKING_TIMEOUT_MS)
+    return dict(found.get("Attributes", {}))
 
 
 class Receiving:
@@ -119,13 +132,15 @@ def _tens(messages: Iterable[Message]) -> Iterator[list[Message]]:
         yield batch
 
 
-def _call(action: str, queue_url: str, entries: list[dict[str, Any]], once: bool = False) -> dict[str, Any]:
+def _call(
+    action: str, queue_url: str, asked: dict[str, Any], once: bool = False, timeout_ms: int = TIMEOUT_MS
+) -> dict[str, Any]:
     """One call of the AWS JSON protocol 1.0, tried again unless `once`. Raises QueueError."""
-    body = json.dumps({"QueueUrl": queue_url, "Entries": entries}).encode()
+    body = json.dumps({"QueueUrl": queue_url, **asked}).encode()
     reasons = []
     for _ in range(1 if once else TRIES):
         try:
-            status, answer = _post(action, queue_url, body)
+            status, answer = _post(action, queue_url, body, timeout_ms)
         except pycurl.error as error:
             reasons.append(str(error))
             continue
@@ -137,9 +152,10 @@ def _call(action: str, queue_url: str, entries: list[dict[str, Any]], once: bool
     raise QueueError("; ".join(reasons))
 
 
-def _post(action: str, queue_url: str, body: bytes) -> tuple[int, bytes]:
+def _post(action: str, queue_url: str, body: bytes, timeout_ms: int) -> tuple[int, bytes]:
     curl, answer = _curl(), BytesIO()
     _prepare(curl, action, queue_url, body, answer)
+    curl.setopt(pycurl.TIMEOUT_MS, timeout_ms)
     curl.perform()
     return curl.getinfo(pycurl.RESPONSE_CODE), answer.getvalue()
 

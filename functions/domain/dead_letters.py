@@ -11,18 +11,24 @@ from functions.domain.jobs import BATCH, Batch, Job, window
 from functions.domain.reopening import TRANSACTION, reopen, reopenable
 from functions.models import webhook_deliveries as d
 from functions.models import webhook_dlq as l
+from functions.statements import named
+
+HOOKLINE = "hookline"  # resolves what nobody did
 
 # Its delivery stays failed. A message of it that comes back from the dead-letter queue does nothing any more.
-DISCARD = text("""
+DISCARD = named(
+    "dead_letters.discard",
+    text("""
 WITH letter AS MATERIALIZED (
   SELECT id FROM webhook.webhook_dlq
   WHERE id = ANY (CAST(:ids AS uuid[])) AND status = 'pending' ORDER BY id FOR UPDATE
 )
 UPDATE webhook.webhook_dlq l
-SET status = 'discarded', resolved_at = now(), resolved_by = :by, updated_by = CAST(:by AS uuid), notes = :notes,
+SET status = 'discarded', resolved_at = now(), resolved_by = :by, updated_by = CAST(:key AS uuid), notes = :notes,
     sweep_at = NULL
 FROM letter WHERE l.id = letter.id
-""")
+"""),
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ def wanted_by(project_id: str, application_id: str | None, parameters: dict[str,
 def count(connection: Connection, wanted: Wanted) -> int:
     """How many dead letters would be redriven or discarded now."""
     counted = select(func.count()).select_from(l).where(*_conditions(wanted))
-    return int(connection.execute(counted).scalar_one())
+    return int(connection.execute(named("dead_letters.count", counted)).scalar_one())
 
 
 def redrive_batch(connection: Connection, job: Job) -> Batch:
@@ -75,17 +81,19 @@ def discard_batch(connection: Connection, job: Job) -> Batch:
 
 
 def discard(connection: Connection, ids: list[str], *, by: str | None, notes: str | None) -> int:
-    """Give up pending dead letters, by the key `by`; how many of these were pending."""
+    """Give up pending dead letters, by the key `by` or by HOOKLINE; how many of these were pending."""
     if not ids:
         return 0
-    return connection.execute(DISCARD, {"ids": ids, "by": by, "notes": notes}).rowcount
+    given = {"ids": ids, "by": by, "key": None if by == HOOKLINE else by, "notes": notes}
+    return connection.execute(DISCARD, given).rowcount
 
 
 def _candidates(connection: Connection, wanted: Wanted, position: str | None) -> list[tuple[str, str]]:
     """(key, its delivery's key), oldest first, of a batch behind `position`."""
     beyond = [] if position is None else [l.c.id > position]
     found = select(l.c.id, l.c.delivery_id).where(*_conditions(wanted), *beyond)
-    return [(str(id), str(of)) for id, of in connection.execute(found.order_by(l.c.id).limit(BATCH))]
+    asked = named("dead_letters.candidates", found.order_by(l.c.id).limit(BATCH))
+    return [(str(id), str(of)) for id, of in connection.execute(asked)]
 
 
 def _last(found: list[tuple[str, str]]) -> str | None:

@@ -100,6 +100,7 @@ ATTRIBUTES: "dict[tuple[str, str | None], Local]" = {
     ("AWS::Lambda::Function", None): function_name,
     ("AWS::Lambda::Function", "Arn"): _arn("lambda", "function:", function_name),
     ("AWS::Logs::LogGroup", None): lambda group: name(group, "LogGroupName"),
+    ("AWS::RDS::DBInstance", None): _logical_id,
     ("AWS::RDS::DBInstance", "Endpoint.Address"): _database_host,
     ("AWS::RDS::DBInstance", "Endpoint.Port"): _database_port,
     ("AWS::RDS::DBParameterGroup", None): _logical_id,

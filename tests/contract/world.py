@@ -21,6 +21,7 @@ WHERE n.nspname = 'webhook' AND c.relkind IN ('r', 'p') AND NOT c.relispartition
 """
 
 
+OF_NO_PROJECT = {"archive_chunks", "archives", "heartbeats", "reports"}  # the deployment's own
 PARENTS = {  # column → the table that says whose the row is; "" when the column itself does
     "project_id": "",
     "owner_id": "",
@@ -126,6 +127,8 @@ def _whose(sql: pg8000.native.Connection, table: str) -> str:
     ]
     if table == "projects":
         return "id = CAST(:project AS uuid)"
+    if table in OF_NO_PROJECT:
+        return "CAST(:project AS uuid) IS NULL"
     for column, owner in PARENTS.items():
         if column in columns:
             mine = f"SELECT id FROM webhook.{owner} WHERE project_id = CAST(:project AS uuid)"

@@ -16,11 +16,11 @@ FUNCTIONS = {
     "deliver": (60, 1769, "Functions that call webhooks"),
     "jobs": (60, 512, "Functions that use the proxy"),
     "dispatch": (55, 512, "Functions that use the proxy"),
-    "maintain": (300, 512, "Functions on the instance"),
+    "maintain": (900, 1769, "Functions on the instance"),
     "migrate": (900, 512, "Functions on the instance"),
 }
 
-EVERYWHERE = {"STAGE", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"} | {
+EVERYWHERE = {"STAGE", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL", "SLOW_STATEMENT_MS"} | {
     f"DATABASE_{part}" for part in ("HOST", "PORT", "NAME", "USER")
 }
 QUEUES = {"DELIVERY_QUEUE_URL", "RETRY_QUEUE_URL"}
@@ -32,8 +32,8 @@ ENVIRONMENT = {
     "deliver": EVERYWHERE | QUEUES | EGRESS | {"KMS_KEY_ID"},
     "jobs": EVERYWHERE | QUEUES | JOBS,
     "dispatch": EVERYWHERE | QUEUES | JOBS,
-    "maintain": EVERYWHERE | {"DATABASE_CA_FILE"},
-    "migrate": EVERYWHERE | {"DATABASE_CA_FILE", "DATABASE_SECRET_ARN"},
+    "maintain": EVERYWHERE | {"DATABASE_CA_FILE", "ARCHIVE_BUCKET"},
+    "migrate": EVERYWHERE | {"DATABASE_CA_FILE", "DATABASE_SECRET_ARN", "DATABASE_INSTANCE_ID"},
 }
 DATABASE = {
     "authorizer": (PROXY, "hookline_app"),
@@ -114,6 +114,8 @@ def test_the_urls_and_arns_are_those_of_our_resources(template: Template) -> Non
     assert environment["RETRY_QUEUE_URL"] == {"Ref": template.queue("retry")[0]}
     assert environment["JOBS_QUEUE_URL"] == {"Ref": template.queue("jobs")[0]}
     assert environment["KMS_KEY_ID"] == {"Fn::GetAtt": [*template.of_type("AWS::KMS::Key"), "Arn"]}
+    [bucket] = template.of_type("AWS::S3::Bucket")
+    assert template.environment("maintain")["ARCHIVE_BUCKET"] == {"Ref": bucket}
     secret = template.environment("authorizer")["ADMIN_KEY_SECRET_ARN"]["Ref"]
     assert template.resources[secret]["Type"] == "AWS::SecretsManager::Secret"
     assert secret in referred(template.document["Outputs"]["AdminKeySecretArn"])

@@ -67,19 +67,3 @@ def test_queues_are_encrypted_and_take_tls_only(template: Template) -> None:
         and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     }
     assert refusing_plain_text == queues.keys()
-
-
-def test_somebody_hears_of_dead_messages_and_of_a_stopped_queue(template: Template) -> None:
-    alarms = [alarm["Properties"] for alarm in template.of_type("AWS::CloudWatch::Alarm").values()]
-    watched = {
-        (alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0], alarm["MetricName"], alarm["ComparisonOperator"])
-        for alarm in alarms
-    }
-    above = "GreaterThanThreshold"
-    assert watched == {
-        (template.queue("delivery-dlq")[0], "ApproximateNumberOfMessagesVisible", above),
-        (template.queue("retry-dlq")[0], "ApproximateNumberOfMessagesVisible", above),
-        (template.queue("jobs-dlq")[0], "ApproximateNumberOfMessagesVisible", above),
-        (template.queue("delivery")[0], "ApproximateAgeOfOldestMessage", above),
-        (template.queue("jobs")[0], "ApproximateAgeOfOldestMessage", above),
-    }

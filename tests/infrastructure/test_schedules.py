@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from functions.maintain.handler import JOBS
 from tests.infrastructure.synthesized import Template
 
 SCHEDULE = "AWS::Scheduler::Schedule"
@@ -13,7 +14,16 @@ SCHEDULE = "AWS::Scheduler::Schedule"
     ("name", "function", "expression", "payload", "retries", "max_age"),
     [
         ("dispatch", "dispatch", "rate(1 minute)", {}, 0, 60),
+        ("archive", "maintain", "cron(5 * * * ? *)", {"job": "archive"}, 2, 1800),
+        ("dead-letters", "maintain", "cron(20 * * * ? *)", {"job": "dead_letters"}, 2, 1800),
+        ("expired-secrets", "maintain", "cron(25 * * * ? *)", {"job": "expired_secrets"}, 2, 1800),
+        ("gauges", "maintain", "rate(5 minutes)", {"job": "gauges"}, 0, 300),
+        ("idempotency-keys", "maintain", "cron(30 * * * ? *)", {"job": "idempotency_keys"}, 2, 1800),
+        ("orphans", "maintain", "cron(45 0 * * ? *)", {"job": "orphans"}, 2, 1800),
         ("partitions", "maintain", "rate(1 hour)", {"job": "partitions"}, 2, 1800),
+        ("project-retention", "maintain", "cron(50 * * * ? *)", {"job": "project_retention"}, 2, 1800),
+        ("retention", "maintain", "cron(35 * * * ? *)", {"job": "retention"}, 2, 1800),
+        ("vacuum", "maintain", "cron(15 4 * * ? *)", {"job": "vacuum"}, 2, 1800),
     ],
 )
 def test_a_schedule_starts_its_function(
@@ -40,8 +50,23 @@ def test_a_schedule_starts_its_function(
 
 
 def test_there_are_no_other_schedules_and_no_legacy_rules(template: Template) -> None:
-    assert len(template.of_type(SCHEDULE)) == 2
+    assert len(template.of_type(SCHEDULE)) == 11
     assert template.of_type("AWS::Events::Rule") == {}
+
+
+def test_every_job_that_the_clock_starts_is_there(template: Template) -> None:
+    inputs = [json.loads(one["Properties"]["Target"]["Input"]) for one in template.of_type(SCHEDULE).values()]
+    assert {given["job"] for given in inputs if given} <= JOBS.keys()
+
+
+def test_no_two_jobs_of_an_hour_begin_in_the_same_minute(template: Template) -> None:
+    expressions = [one["Properties"]["ScheduleExpression"] for one in template.of_type(SCHEDULE).values()]
+    crons = [expression for expression in expressions if expression.startswith("cron")]
+    assert len({cron.split()[0] for cron in crons}) == len(crons)
+
+
+def test_a_run_of_maintain_may_take_as_long_as_lambda_lets_it(template: Template) -> None:
+    assert template.function("maintain")[1]["Timeout"] == 900
 
 
 def test_a_dispatch_run_is_over_before_the_next_begins(template: Template) -> None:

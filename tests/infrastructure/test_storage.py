@@ -18,6 +18,16 @@ def test_the_archive_is_private_encrypted_and_versioned(template: Template) -> N
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
 
 
+def test_files_get_colder_and_only_old_versions_and_broken_uploads_go(template: Template) -> None:
+    [rule] = template.only("AWS::S3::Bucket")["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert rule == {
+        "Status": "Enabled",
+        "Transitions": [{"StorageClass": "GLACIER_IR", "TransitionInDays": 90}],
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 30},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+    }
+
+
 def test_the_archive_takes_tls_1_2_only(template: Template) -> None:
     statements = template.only("AWS::S3::BucketPolicy")["Properties"]["PolicyDocument"]["Statement"]
     denied = [s["Condition"] for s in statements if s["Effect"] == "Deny" and s["Action"] == "s3:*"]
@@ -36,6 +46,7 @@ def test_the_outputs_are_what_an_operator_asks_for(template: Template) -> None:
     assert template.document["Outputs"].keys() == {
         "ApiUrl",
         "AdminKeySecretArn",
+        "ArchiveBucket",
         "NatAddresses",
         "DeliveryQueueUrl",
         "RetryQueueUrl",
@@ -43,4 +54,5 @@ def test_the_outputs_are_what_an_operator_asks_for(template: Template) -> None:
         "RetryDlqArn",
         "JobsQueueUrl",
         "JobsDlqArn",
+        "AlarmTopicArn",
     }

@@ -18,11 +18,16 @@ def while_waiting(service: Service, held: str, work: Callable[[], Any], **values
     service.sql.run(held, **values)
     thread.start()
     deadline = time.monotonic() + 20
-    while service.sql.run(WAITING) == [[0]] and thread.is_alive() and time.monotonic() < deadline:
+    while not (waited := _somebody_waits(service)) and thread.is_alive() and time.monotonic() < deadline:
         time.sleep(0.01)
-    waited = service.sql.run(WAITING) != [[0]]
     service.sql.run("COMMIT")
     thread.join(20)
     assert waited, "it did not wait for the lock"
     (result,) = found
     return result
+
+
+def _somebody_waits(service: Service) -> bool:
+    """A transaction sees the activity of others as it was when it first looked, unless it forgets that."""
+    service.sql.run("SELECT pg_stat_clear_snapshot()")
+    return service.sql.run(WAITING) != [[0]]

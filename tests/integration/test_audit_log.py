@@ -152,8 +152,10 @@ def test_before_and_after_keep_every_digit(service: Service) -> None:
     digits = "12345678901234567890.12345678901234567890"
     service.sql.run(
         "INSERT INTO webhook.audit_log (project_id, event, actor_type, resource_type, resource_id, before, after,"
-        f" correlation_id, request_id) VALUES (:p, 'a.b', 'admin', 'a', '1', '{digits}', '1e400', 'c', 'r')",
+        " correlation_id, request_id) VALUES (:p, 'a.b', 'admin', 'a', '1', CAST(:before AS jsonb),"
+        """ '{"n": 1e400}', 'c', 'r')""",
         p=service.project_id,
+        before=f'{{"n": {digits}}}',
     )
     raw = service.sql.run(
         "SELECT before::text, after::text FROM webhook.audit_log WHERE event = 'a.b'",
@@ -161,8 +163,8 @@ def test_before_and_after_keep_every_digit(service: Service) -> None:
     caller = of(service.project_id)
     with database.transaction() as connection:
         page = audit_log.list_entries(connection, caller, Filter(event="a.b"), limit=1, cursor="")
-    assert raw[0][0] == digits
-    assert f'"before" : {digits}' in page
+    assert raw[0][0] == f'{{"n": {digits}}}'
+    assert f'"before" : {{"n": {digits}}}' in page
     assert f'"after" : {raw[0][1]}' in page
 
 

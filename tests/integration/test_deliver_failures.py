@@ -5,7 +5,7 @@ import pytest
 from functions.deliver import handler as deliver
 from functions.dispatch import handler as dispatch
 from tests.integration.conftest import Context, Service
-from tests.integration.deliver_scene import deliveries, failed_at, make_due, run
+from tests.integration.deliver_scene import deliveries, failed_at, make_due, run, without_rules
 from tests.integration.endpoint import Endpoint
 
 
@@ -49,6 +49,7 @@ def test_a_strategy_that_is_not_usable_is_the_default_and_keeps_no_other_webhook
 ) -> None:
     broken = service.webhook(url=receiver.url)
     service.webhook(url=receiver.url)
+    without_rules(service, "webhooks", "webhooks_retry_strategy_fields", "webhooks_retry_strategy_values")
     service.sql.run(
         "UPDATE webhook.webhooks SET retry_strategy = CAST(:s AS jsonb) WHERE id = :id", s=stored, id=broken["id"]
     )

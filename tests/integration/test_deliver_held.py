@@ -39,6 +39,25 @@ def test_an_event_whose_payload_is_expunged_is_not_sent(service: Service, receiv
     assert failed_at(service) == [True]
 
 
+@pytest.mark.parametrize("gone", [1, 2])
+def test_an_event_that_left_the_database_fails_its_own_delivery_and_no_other(
+    service: Service, receiver: Endpoint, gone: int
+) -> None:
+    service.webhook(url=receiver.url)
+    events = [{"type": "invoice.paid", "data": {"n": n}} for n in range(2)]
+    sent = service.client("POST", "/v1/events/batch", {"events": events}).body["data"]
+    for event in sent[:gone]:
+        service.sql.run("DELETE FROM webhook.webhook_events WHERE id = :id", id=event["id"])
+    assert run(service) == {"batchItemFailures": []}
+    assert [got.headers["webhook-id"] for got in receiver.received] == [event["id"] for event in sent[gone:]]
+    for event in sent[:gone]:
+        (delivery,) = deliveries(service, f"?event_id={event['id']}")
+        assert (delivery["status"], delivery["attempts"]) == ("failed", 0)
+        assert delivery["last_error"]["code"] == "event_gone"
+    assert failed_at(service) == [True, True]
+    assert service.sql.run("SELECT count(*) FROM webhook.webhook_dlq") == [[0]]
+
+
 @pytest.mark.parametrize("status", ["paused", "disabled"])
 def test_deliveries_of_a_webhook_that_is_not_active_are_held_without_an_attempt(
     service: Service, receiver: Endpoint, status: str

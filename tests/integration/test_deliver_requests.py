@@ -6,7 +6,7 @@ from functions.deliver.outbound import PER_HOST
 from functions.dispatch import handler as dispatch
 from functions.domain.headers import HIDDEN
 from tests.integration.conftest import Context, Service
-from tests.integration.deliver_scene import attempts, deliveries, make_due, run
+from tests.integration.deliver_scene import attempts, deliveries, make_due, run, without_rules
 from tests.integration.endpoint import Endpoint, endpoint
 
 
@@ -165,6 +165,7 @@ def test_secrets_that_cannot_be_used_use_up_no_attempt_and_keep_no_other_webhook
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # 24 bytes: no ed25519 seed
     broken = service.webhook(url=receiver.url, auth={"type": "bearer", "token": "t"}, secret=secret)
     service.webhook(url=receiver.url)
+    without_rules(service, "webhooks", "webhooks_hidden_headers_have_credentials", "webhooks_signs_while_it_lives")
     service.sql.run(f"UPDATE webhook.webhooks SET {spoilt} WHERE id = :id", id=broken["id"])
     service.event()
     assert run(service) == {"batchItemFailures": []}

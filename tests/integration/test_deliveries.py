@@ -32,7 +32,9 @@ INSERT INTO webhook.webhook_delivery_attempts (project_id, delivery_id, attempt_
   request_headers, request_sent_at, response_status, response_headers, response_body, remote_address, error_code,
   error_message, expunged_at)
 VALUES (CAST(:project AS uuid), CAST(:delivery AS uuid), :number, 'https://x/', '{"a": "b"}', now(), :status,
-  '{"c": "d"}', 'e', '127.0.0.1', CAST(:error AS text), CAST(:error AS text), CAST(:expunged AS timestamptz))
+  CASE WHEN CAST(:expunged AS timestamptz) IS NULL THEN CAST('{"c": "d"}' AS jsonb) END,
+  CASE WHEN CAST(:expunged AS timestamptz) IS NULL THEN 'e' END,
+  '127.0.0.1', CAST(:error AS text), CAST(:error AS text), CAST(:expunged AS timestamptz))
 """
 Row = dict[str, Any]
 

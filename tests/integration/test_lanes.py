@@ -42,7 +42,7 @@ def until(condition: object, seconds: float = 30) -> bool:
         "slow_until = now() + interval '1 hour'",
         "hold_until = now() + interval '1 hour'",
         "circuit = 'open', hold_until = now() - interval '1 s'",
-        "circuit = 'half_open'",
+        "circuit = 'half_open', hold_until = now() - interval '1 s'",
     ],
 )
 def test_what_goes_to_an_unhealthy_webhook_takes_the_other_lane_untouched(

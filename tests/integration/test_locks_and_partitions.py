@@ -89,7 +89,7 @@ def reopen(ids: list[str]) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize(
-    "change", ["webhook_dlq SET updated_by = NULL", "webhook_deliveries SET last_error_code = 'x'"]
+    "change", ["webhook_dlq SET updated_by = NULL", "webhook_deliveries SET last_attempt_at = now()"]
 )
 def test_reopening_what_is_changed_meanwhile(service: Service, change: str) -> None:
     ids = in_two_partitions(service, failed(service, service.webhook(), 300))
@@ -103,7 +103,7 @@ def test_hurrying_what_is_changed_meanwhile(service: Service) -> None:
         with transaction() as connection:
             return reopening.hurry(connection, ids)
 
-    change = "UPDATE webhook.webhook_deliveries SET last_error_code = 'x'"
+    change = "UPDATE webhook.webhook_deliveries SET last_attempt_at = now()"
     assert while_it_changes(service, change, hurry) == [(id, 2) for id in ids]
 
 

@@ -153,7 +153,7 @@ def test_what_is_over_or_under_way_is_409_and_says_why(service: Service) -> None
     )
     service.sql.run("""
         UPDATE webhook.webhook_deliveries SET status = 'delivered', delivered_at = now(), sweep_at = NULL,
-          lease_expires_at = NULL WHERE status = 'delivering'""")
+          scheduled_at = NULL, lease_expires_at = NULL WHERE status = 'delivering'""")
     refused = skip(service, id)
     assert (refused.status, refused.body["error"]["message"]) == (
         409,

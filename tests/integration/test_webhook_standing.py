@@ -18,7 +18,7 @@ from tests.conftest import Databases
 from tests.integration.conftest import Answer, Service
 from tests.integration.levers_scene import delivery, held, job, sent, states, waiting, work
 from tests.integration.locks import WAITING
-from tests.integration.test_levers_plans import measured
+from tests.integration.plans.explained import explained
 
 STANDING = ("circuit", "held_until", "slow_until", "failing_since", "failure_count", "line")
 WELL = {
@@ -161,15 +161,14 @@ def test_a_long_line_is_counted_up_to_a_bound_and_read_along_its_own_index(
     line = held(service, webhook, 5_000)
     service.sql.run("ANALYZE")
     monkeypatch.setattr(webhook_standing, "MOST_WAITING", 100)
-    pages: list[int] = []
-    with measured(pages) as connection:
+    with transaction() as connection, explained() as runs:
         found = webhook_standing.line(connection, webhook["id"])
     assert (str(found["head"]["delivery_id"]), found["waiting"]) == (line[0], 100)
-    assert max(pages) < 150, "the others' are on twice as many"
-    with measured(pages) as connection:
+    assert max(run.pages for run in runs) < 150, "the others' are on twice as many"
+    with transaction() as connection, explained() as runs:
         newest = select(waiting_for(webhook_deliveries)).where(webhook_deliveries.c.id.in_(line[-100:]))
         assert set(connection.execute(newest).scalars()) == {"line"}
-    assert pages[-1] < 15 * 100, "a few look-ups for each"
+    assert runs[-1].pages < 15 * 100, "a few look-ups for each"
 
 
 MENDED = [

@@ -33,6 +33,7 @@ def served(seed: Path, script: Callable[[str], Any]) -> Any:
     """Run the script with the URL of a freshly started emulator."""
     port = free_port()
     command = [sys.executable, "-m", "local.aws", "--port", str(port), "--seed", str(seed)]
+    command += ["--objects", str(seed.parent / "objects")]
     process = subprocess.Popen(command)
     try:
         deadline = time.monotonic() + 60
@@ -100,3 +101,24 @@ def test_a_web_page_gets_nothing(seed: Path) -> None:
 
     served(seed, script)
     assert json.loads(seed.read_text())["buckets"] == ["shop-archive"]
+
+
+def test_objects_are_there_after_a_restart(seed: Path) -> None:
+    def write(url: str) -> None:
+        s3 = client("s3", url)
+        for key in ("archive/a b/1.gz", "archive/gone"):
+            s3.put_object(Bucket="shop-archive", Key=key, Body=b"one")
+        upload = s3.create_multipart_upload(Bucket="shop-archive", Key="archive/large")["UploadId"]
+        where: Any = {"Bucket": "shop-archive", "Key": "archive/large", "UploadId": upload}
+        tag = s3.upload_part(**where, PartNumber=1, Body=b"part")["ETag"]
+        s3.complete_multipart_upload(**where, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": tag}]})
+        s3.put_object(Bucket="shop-archive", Key="archive/a b/1.gz", Body=b"two")
+        s3.delete_object(Bucket="shop-archive", Key="archive/gone")
+
+    def read(url: str) -> dict[str, bytes]:
+        s3 = client("s3", url)
+        found = s3.list_objects_v2(Bucket="shop-archive").get("Contents", [])
+        return {one["Key"]: s3.get_object(Bucket="shop-archive", Key=one["Key"])["Body"].read() for one in found}
+
+    served(seed, write)
+    assert served(seed, read) == {"archive/a b/1.gz": b"two", "archive/large": b"part"}

@@ -1,0 +1,1 @@
+"""What a year of deliveries does to the statements that every delivery needs."""
