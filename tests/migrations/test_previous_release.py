@@ -19,6 +19,8 @@ SHARED = ("migrations", "alembic.ini", "local", "pyproject.toml")  # of today
 FILES = {
     "test_events": "accepts events, one by one and in batches",
     "test_deliver": "delivers, retries, and dispatches what was lost",
+    "test_disabling": "disables webhooks",
+    "test_console_redrive": "takes back what the console redrives",
 }
 # What is refused before it reaches the database says nothing of the schema.
 STORED = "not bad_input and not plain_json and not json_value and not cannot_be_kept"
