@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,8 @@ import boto3
 import pg8000.native
 import pytest
 from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.kms.models import Key, KmsBackend, kms_backends
 from sqlalchemy import Engine, event
 from xdist.remote import Producer
 
@@ -71,7 +74,12 @@ class Databases:
         name = url.rpartition("/")[2]
         server = self.server
         return pg8000.native.Connection(
-            server.admin, host="127.0.0.1", port=server.port, password=server.password(server.admin), database=name
+            server.admin,
+            host="127.0.0.1",
+            port=server.port,
+            password=server.password(server.admin),
+            database=name,
+            ssl_context=False,  # reading the system's certificates takes longer than making the database
         )
 
     def _create(self, template: str, how: str = "") -> str:
@@ -112,8 +120,25 @@ def sqs_client(sqs_endpoint: str) -> Any:
     )
 
 
+@pytest.fixture(scope="session")
+def mocked() -> Callable[[str], Any]:
+    """boto3's client of a service that moto answers for wherever `aws` is; made once, as above."""
+    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
+    return cache(session.client)
+
+
+@pytest.fixture(scope="session")
+def kms_key() -> Key:
+    """What moto has for a key of KMS: it makes one of RSA, too, and that takes longer than most tests do."""
+    return KmsBackend(REGION, DEFAULT_ACCOUNT_ID).create_key(
+        None, "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "", None
+    )
+
+
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch, sqs_client: Any) -> Iterator[dict[str, str]]:
+def aws(
+    monkeypatch: pytest.MonkeyPatch, sqs_client: Any, mocked: Callable[[str], Any], kms_key: Key
+) -> Iterator[dict[str, str]]:
     """KMS, SQS and Secrets Manager as the functions' environment names them."""
     for name, value in {
         "AWS_ACCESS_KEY_ID": "test",
@@ -127,12 +152,13 @@ def aws(monkeypatch: pytest.MonkeyPatch, sqs_client: Any) -> Iterator[dict[str, 
         for name in ("delivery", "retry", "jobs")
     }
     with mock_aws():
+        kms_backends[DEFAULT_ACCOUNT_ID][REGION].keys[kms_key.id] = kms_key
         made = {
-            "KMS_KEY_ID": boto3.client("kms").create_key()["KeyMetadata"]["Arn"],
+            "KMS_KEY_ID": kms_key.arn,
             "DELIVERY_QUEUE_URL": queues["delivery"],
             "RETRY_QUEUE_URL": queues["retry"],
             "JOBS_QUEUE_URL": queues["jobs"],
-            "ADMIN_KEY_SECRET_ARN": boto3.client("secretsmanager").create_secret(
+            "ADMIN_KEY_SECRET_ARN": mocked("secretsmanager").create_secret(
                 Name="admin-key", SecretString="the-admin-key"
             )["ARN"],
         }

@@ -149,10 +149,11 @@ def sqlstate(error: DBAPIError) -> str:
 def _connect_args(timeout: int | None = TIMEOUT_SECONDS) -> dict[str, Any]:
     args: dict[str, Any] = {"timeout": timeout}
     where = settings().database
-    if not where.url:
+    mode = make_url(where.url).query.get("sslmode") if where.url else "verify-full"
+    if mode in {"require", "verify-ca", "verify-full"}:
         args["ssl_context"] = ssl.create_default_context(cafile=where.ca_file or None)
-    elif make_url(where.url).query.get("sslmode") in {"require", "verify-ca", "verify-full"}:
-        args["ssl_context"] = ssl.create_default_context()
+    elif mode == "disable":
+        args["ssl_context"] = False
     return args
 
 
