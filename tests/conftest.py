@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.kms.models import Key, KmsBackend, kms_backends
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, make_url
 from xdist.remote import Producer
 
 from local.postgres import Server
@@ -46,12 +47,39 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServi
     return ByService(config, log)
 
 
+# What any change of the schema leaves a trace in: rows made, dropped or written anew.
+SCHEMA = " UNION ALL ".join(
+    f"SELECT count(*), sum(xmin::text::bigint) FROM pg_{name}"
+    for name in (
+        "class",
+        "attribute",
+        "inherits",
+        "constraint",
+        "index",
+        "trigger",
+        "proc",
+        "namespace",
+        "attrdef",
+    )
+)
+TABLES = """
+    SELECT oid::regclass::text FROM pg_class
+    WHERE relnamespace = 'webhook'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+      AND relname <> 'alembic_version'"""
+OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+
 class Databases:
-    """Fresh databases on one server: empty, or copied from a migrated template."""
+    """Databases on one server: empty, copied from a migrated template, or lent from test to test.
+
+    Making one takes longer than most tests do, and its 600 files have to be written and removed again.
+    """
 
     def __init__(self, server: Server) -> None:
         self.server = server
         self._template: str | None = None
+        self._emptying, self._schema = "", []
+        self._spare: list[str] = []
 
     def empty(self) -> str:
         """The URL of a new, empty database."""
@@ -64,14 +92,32 @@ class Databases:
             done = run_alembic(url, "upgrade", "head")
             assert done.returncode == 0, done.stderr
             self._template = url.rpartition("/")[2]
+            with self.connect(url) as connection:
+                self._schema = connection.run(SCHEMA)
+                emptying = [
+                    f"IF EXISTS (SELECT FROM {name}) THEN DELETE FROM {name}; END IF;"
+                    for (name,) in connection.run(TABLES)
+                ]
+                self._emptying = f"DO $$ BEGIN {' '.join(emptying)} END $$"
         return self._create(self._template)
+
+    @contextmanager
+    def lent(self) -> Iterator[str]:
+        """The URL of a database as `migrated` makes it, but for dead rows and statistics of tests before this."""
+        url = self._spare.pop() if self._spare else self.migrated()
+        yield url
+        with self.connect(url) as connection:
+            if connection.run(OTHERS) == [[0]] and connection.run(SCHEMA) == self._schema:
+                connection.run("SET session_replication_role = replica")  # in any order
+                connection.run(self._emptying)
+                self._spare.append(url)
 
     def copy(self, url: str) -> str:
         """The URL of a new database with all that is in this one, which nobody is connected to."""
         return self._create(url.rpartition("/")[2], "STRATEGY FILE_COPY")
 
     def connect(self, url: str) -> pg8000.native.Connection:
-        name = url.rpartition("/")[2]
+        name = make_url(url).database
         server = self.server
         return pg8000.native.Connection(
             server.admin,
@@ -84,7 +130,7 @@ class Databases:
 
     def _create(self, template: str, how: str = "") -> str:
         name = f"test_{uuid4().hex}"
-        with self.connect("/postgres") as connection:
+        with self.connect(self.server.url()) as connection:
             connection.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {how}')
         return self.server.url(database=name)
 
@@ -94,6 +140,16 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     """One server a test process, without fsync: its durability is tested end to end."""
     with Server(tmp_path_factory.mktemp("postgres"), durable=False) as server:
         yield Databases(server)
+
+
+@pytest.fixture
+def database_url(databases: Databases, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The service's database, lent by the test before."""
+    if request.node.get_closest_marker("new_database"):
+        yield databases.migrated()
+    else:
+        with databases.lent() as url:
+            yield url
 
 
 @pytest.fixture(scope="session")

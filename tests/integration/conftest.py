@@ -153,17 +153,20 @@ def forget_caches() -> None:
 
 @pytest.fixture
 def service(
-    databases: Databases, aws: dict[str, str], sqs_client: Any, monkeypatch: pytest.MonkeyPatch
+    databases: Databases,
+    database_url: str,
+    aws: dict[str, str],
+    sqs_client: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Service]:
-    url = databases.migrated()
-    monkeypatch.setenv("WEBHOOK_DATABASE_URL", f"{url}?sslmode=disable")
+    monkeypatch.setenv("WEBHOOK_DATABASE_URL", f"{database_url}?sslmode=disable")
     monkeypatch.setenv("EGRESS_SCHEMES", "http,https")
     monkeypatch.setenv("EGRESS_ALLOWED_NETWORKS", "127.0.0.0/8,::1/128")
     forget_caches()
     admin = Client("the-admin-key")
     project = admin("POST", "/v1/projects", {"name": "tests"}).body
     key = admin("POST", f"/v1/projects/{project['id']}/api-keys", {"name": "all", "scopes": ["*"]}).body
-    with databases.connect(url) as sql:
+    with databases.connect(database_url) as sql:
         yield Service(admin, Client(key["key"]), project["id"], sql, sqs_client)
     forget_caches()
 

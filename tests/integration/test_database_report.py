@@ -9,6 +9,8 @@ from functions.maintain.run import Run
 from tests.integration.conftest import Service
 from tests.integration.figures_scene import gauges
 
+pytestmark = pytest.mark.new_database
+
 PATH = "/v1/admin/database"
 
 

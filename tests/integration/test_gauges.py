@@ -15,6 +15,8 @@ from functions.maintain.run import Run
 from tests.integration.conftest import Context, Service
 from tests.integration.figures_scene import codes, gauges, newest, table
 
+pytestmark = pytest.mark.new_database
+
 NOW = datetime(2026, 11, 21, 12, 3, tzinfo=UTC)
 MANY_ROWS = """
 INSERT INTO webhook.webhook_event_ids (project_id, external_id, event_id)

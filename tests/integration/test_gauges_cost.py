@@ -8,6 +8,8 @@ from functions.domain.ids import uuid7_floor
 from tests.integration.conftest import Service
 from tests.integration.figures_scene import eventually, gauges, newest, table
 
+pytestmark = pytest.mark.new_database
+
 BIG = ("webhook_events", "webhook_deliveries", "webhook_delivery_attempts", "audit_log", "webhook_dlq")
 PARTITIONS = 300
 ROWS = 30_000

@@ -55,7 +55,7 @@ def failed_delivery(past: Past) -> tuple[str, str]:
 
 def second_session(databases: Databases, past: Past) -> pg8000.native.Connection:
     ((name,),) = past.sql.run("SELECT current_database()")
-    return databases.connect(f"/{name}")
+    return databases.connect(databases.server.url(database=name))
 
 
 def test_what_is_archived_and_not_needed_goes_and_its_own_ids_with_it(past: Past) -> None:

@@ -7,6 +7,8 @@ from tests.conftest import Databases
 from tests.integration.conftest import Service
 from tests.integration.maintain_scene import run_job
 
+pytestmark = pytest.mark.new_database
+
 PARENTS = 4
 STATE = (
     "SELECT n_dead_tup, vacuum_count, analyze_count, n_mod_since_analyze FROM pg_stat_user_tables"

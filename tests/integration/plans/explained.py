@@ -19,6 +19,7 @@ EXPLAINED = ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")
 PARTITION = re.compile(r"(?P<table>\w+?)_(?P<at>default|\d{4}_\d{2}(_\d{2})?)$")
 KEY = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 FLOOR = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-0000-0000-000000000000")  # domain/ids.py: uuid7_floor
+FEW = 1_000  # rows that are read faster than an index of theirs
 EVER = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 

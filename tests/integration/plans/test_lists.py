@@ -17,7 +17,7 @@ from functions.adapters import database
 from functions.api import paging
 from tests.integration.conftest import Client
 from tests.integration.plans.crowd import Crowd
-from tests.integration.plans.explained import EVER, Run, explained, range_of
+from tests.integration.plans.explained import EVER, FEW, Run, explained, range_of
 
 LIMIT = paging.DEFAULT_LIMIT
 MOST_SORTED = 2 * (LIMIT + 1)  # a page of each of two indexes
@@ -120,8 +120,8 @@ def faults(run: Run, request: str) -> Iterator[str]:
         if parent["Node Type"].endswith("Sort") and rows_of(node) > MOST_SORTED and _is_endless(node):
             yield f"sorts {rows_of(node):g} rows"
     for scan in run.scans():
-        if scan.relation.startswith(ENDLESS) and scan.whole:
-            yield f"reads all of {scan.relation}"
+        if scan.relation.startswith(ENDLESS) and scan.whole > FEW:
+            yield f"reads all {scan.whole:g} rows of {scan.relation}"
         if scan.relation.startswith(ENDLESS) and scan.rows > MOST_READ:
             yield f"reads {scan.rows:g} rows of {scan.relation}"
         if "ORDER BY" in run.sql and not _may_be_read(scan.relation, request):

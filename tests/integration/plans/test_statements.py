@@ -7,7 +7,7 @@ tour does not come to fails, too, and so does an index by which none of them fin
 
 from tests.conftest import Databases
 from tests.integration.plans.crowd import Crowd
-from tests.integration.plans.explained import Run, range_of
+from tests.integration.plans.explained import FEW, Run, range_of
 from tests.statements import given_names
 
 # Without end. The rest is what people configure, and what Postgres may read whole as long as that is cheaper.
@@ -15,7 +15,6 @@ LARGE = {
     *("webhook_events", "webhook_deliveries", "webhook_delivery_attempts", "webhook_dlq", "audit_log"),
     *("webhook_event_ids", "idempotency_keys", "jobs"),
 }
-FEW = 1_000  # rows that are read faster than an index of theirs
 
 # Statements, or all of a room, that the tour does not run.
 ON_PURPOSE = "one partition that leaves or comes back is read as a whole, in pages by its key"
