@@ -44,6 +44,13 @@ def gone(past: Past, now: Any = MUCH_LATER) -> dict[str, Any]:
     return before
 
 
+def everything_in(bucket: str) -> str:
+    """The text of all files, as they are now."""
+    s3 = boto3.client("s3")
+    bodies = [s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in _listed(s3, bucket)]
+    return "".join((gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body).decode() for body in bodies)
+
+
 def change_file(bucket: str, key: str, lines: Any) -> None:
     s3 = boto3.client("s3")
     body = gzip.decompress(s3.get_object(Bucket=bucket, Key=key)["Body"].read()).splitlines()
@@ -154,6 +161,32 @@ def test_what_changed_while_it_was_back_goes_into_the_archive(past: Past) -> Non
     assert answer["rewritten"] >= 2  # the event's chunk and that of its attempts
     restore_days(MUCH_LATER + timedelta(days=3), "2026-06-01", "2026-06-01")
     assert past.everything() == before | {"audit_log": past.rows("audit_log")}
+
+
+def test_a_payload_that_is_erased_while_it_is_back_is_in_no_file_any_more(past: Past, bucket: str) -> None:
+    word, answered = "the-word-of-a-customer", "the-answer-to-it"
+    past.sql.run("SET session_replication_role = replica")
+    event, delivery = past.sql.run(
+        "SELECT event_id, id FROM webhook.webhook_deliveries ORDER BY id OFFSET 2 LIMIT 1"
+    )[0]
+    past.sql.run(
+        "UPDATE webhook.webhook_events SET data = to_jsonb(:word::text) WHERE id = :id", word=word, id=event
+    )
+    past.sql.run(
+        "UPDATE webhook.webhook_delivery_attempts SET response_body = :answered WHERE delivery_id = :id",
+        answered=answered,
+        id=delivery,
+    )
+    gone(past)
+    assert [text in everything_in(bucket) for text in (word, answered)] == [True, True]
+    assert past.service.client("DELETE", f"/v1/events/{event}/payload").status == 404
+    restore_days(MUCH_LATER, "2026-06-01", "2026-06-01", days=1)
+    assert past.service.client("DELETE", f"/v1/events/{event}/payload").status == 200
+    assert retain(MUCH_LATER + timedelta(days=2))["dropped"] == 4
+    assert [text in everything_in(bucket) for text in (word, answered)] == [False, False]
+    restore_days(MUCH_LATER + timedelta(days=3), "2026-06-01", "2026-06-01")
+    read = past.service.client("GET", f"/v1/events/{event}").body
+    assert (read["data"], read["expunged_at"] is None) == (None, False)
 
 
 @pytest.mark.parametrize(
