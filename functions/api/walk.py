@@ -77,6 +77,7 @@ class Walk:
     after: datetime | None = None  # inclusive
     before: datetime | None = None  # exclusive
     oldest: str = field(default=FIRST)  # key below which there can be none
+    few: bool = False  # all ways have so few rows that one statement for all partitions is the cheapest
 
     @property
     def room(self) -> str:
@@ -119,7 +120,7 @@ def _rows(connection: Connection, walk: Walk, cursor: str, most: int) -> Iterato
 def _spans(walk: Walk, cursor: str) -> Iterator[tuple[str, str]]:
     """Ranges of keys, lower end inclusive and upper end exclusive: that of the newest partition, then the rest."""
     low, high = _bounds(walk, cursor)
-    if series := series_of(walk.table.name):
+    if not walk.few and (series := series_of(walk.table.name)):
         start = uuid7_floor(start_of(series, min(made_at(high), datetime.now(UTC)), 0))
         if low < start < high:
             yield start, high

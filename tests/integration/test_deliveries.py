@@ -36,6 +36,7 @@ VALUES (CAST(:project AS uuid), CAST(:delivery AS uuid), :number, 'https://x/', 
   CASE WHEN CAST(:expunged AS timestamptz) IS NULL THEN 'e' END,
   '127.0.0.1', CAST(:error AS text), CAST(:error AS text), CAST(:expunged AS timestamptz))
 """
+OK = {"status": 200, "error": None, "expunged": None}
 Row = dict[str, Any]
 
 
@@ -359,3 +360,23 @@ def test_attempts_come_page_by_page_with_what_was_erased(service: Service, new_p
     assert service.client("GET", f"{path}?has_error=0").status == 422
     _, stranger = new_project()
     assert stranger("GET", path).status == 404
+
+
+@pytest.mark.parametrize("last", [None, "2026-03-02T00:00:00Z", "2026-09-30T23:59:59Z"])
+def test_attempts_of_all_months_are_found_up_to_a_day_after_the_last(service: Service, last: str | None) -> None:
+    """One that a function kept although it had lost its claim may come after the delivery's last."""
+    months = [datetime(2026, month, 1, tzinfo=UTC) for month in (3, 6, 10)]
+    row = made(months[0], webhook_id=service.webhook()["id"])
+    add(service, [row])
+    service.sql.run(
+        "UPDATE webhook.webhook_deliveries SET last_attempt_at = CAST(:last AS timestamptz)", last=last
+    )
+    for number, month in enumerate(months, 1):
+        service.sql.run(ATTEMPT, project=service.project_id, delivery=row["id"], number=number, **OK)
+        moved = "UPDATE webhook.webhook_delivery_attempts SET id = :id WHERE attempt_number = :number"
+        service.sql.run(moved, id=uuid7_floor(month)[:14] + uuid7()[14:], number=number)
+    found = service.client("GET", f"/v1/deliveries/{row['id']}/attempts").body["data"]
+    until = datetime.fromisoformat(last) + timedelta(days=1) if last else datetime.now(UTC)
+    assert [one["attempt_number"] for one in found] == [
+        number for number, month in reversed([*enumerate(months, 1)]) if month < until
+    ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, FromClause, Text, cast, func, select
@@ -20,6 +20,9 @@ from functions.statements import named
 d, a = webhook_deliveries.c, webhook_delivery_attempts.c
 # Of `failed_at` and `sweep_at` and not of `status`, because the indexes are (models/traffic.py).
 FAILED, UNFINISHED = d.failed_at.is_not(None), d.sweep_at.is_not(None)
+# By which an attempt may be noted after the delivery's last: a function that lost its claim keeps what it had
+# sent, within the minute that it lives, dated by its own clock.
+LATE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,19 @@ def list_deliveries(connection: Connection, caller: Caller, wanted: Filter, *, l
 
 def list_attempts(
     connection: Connection, caller: Caller, id: str, *, has_error: bool | None, limit: int, cursor: str
-) -> str:
-    """An attempt is never older than its delivery: only partitions from there to now are looked at."""
-    now = uuid7_floor(datetime.now(UTC) + walk.AHEAD)
+) -> str | None:
+    """One page, as JSON text; None when there is no such delivery. Raises Invalid for what is no cursor.
+
+    Only partitions between the delivery and its last attempt are looked at.
+    """
+    last_attempt = select(d.last_attempt_at).where(*reach.within(webhook_deliveries, caller), d.id == id)
+    delivery = connection.execute(named("attempts.last", last_attempt)).one_or_none()
+    if delivery is None:
+        return None
+    until = uuid7_floor((delivery.last_attempt_at or datetime.now(UTC)) + LATE)
     columns: list[ColumnElement[Any]] = [cast(a.id, Text), cast(_attempt(), Text)]
     statement = select(*columns).where(
-        a.delivery_id == id, a.project_id == caller.project_id, a.id >= floor_of(id), a.id < now
+        a.delivery_id == id, a.project_id == caller.project_id, a.id >= floor_of(id), a.id < until
     )
     if has_error is not None:
         statement = statement.where(a.error_code.is_not(None) if has_error else a.error_code.is_(None))
@@ -102,6 +112,7 @@ def search_for(caller: Caller, wanted: Filter) -> Walk:
         before=wanted.created_before,
         # A caller's own UUIDv7 may be ahead of the delivery's by what is allowed for its clock.
         oldest=floor_of(wanted.event_id, KEY_SKEW) if wanted.event_id else walk.FIRST,
+        few=bool(wanted.event_id),
     )
 
 

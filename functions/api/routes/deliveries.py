@@ -115,7 +115,7 @@ def list_attempts(
     caller = operation.caller(router, "deliveries:read")
     id = operation.key(delivery_id, "delivery")
     with transaction() as connection:
-        if queries.delivery(connection, caller, id) is None:
-            raise operation.missing("delivery", archives.where(connection, "delivery", id))
         page = queries.list_attempts(connection, caller, id, has_error=has_error, limit=limit, cursor=cursor)
+        if page is None:
+            raise operation.missing("delivery", archives.where(connection, "delivery", id))
     return answer(200, page)
