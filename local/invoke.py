@@ -32,8 +32,14 @@ def main() -> int:
         return 1
     payload = json.dumps({**arguments.event, **arguments.parameters}).encode()
     answer = _client(stack).invoke(FunctionName=names[0], Payload=payload)
-    print(answer["Payload"].read().decode())
-    return 1 if "FunctionError" in answer else 0
+    answered = answer["Payload"].read().decode()
+    if "FunctionError" not in answer:
+        print(answered)
+        return 0
+    error = json.loads(answered)
+    print(f"{error.get('errorType')}: {error.get('errorMessage')}", file=sys.stderr)
+    print(f"where it happened is in {stack['log_file']}", file=sys.stderr)
+    return 1
 
 
 def _client(stack: dict[str, Any]) -> "LambdaClient":

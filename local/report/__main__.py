@@ -13,6 +13,7 @@ from rich.console import Console
 from local.processes import ROOT
 from local.report.tables import show
 
+WITHOUT_TERMINAL = 140  # columns
 SECONDS = 30  # as long as the API may take for an answer
 
 
@@ -24,7 +25,7 @@ def main() -> int:
     except (OSError, requests.RequestException, ValueError) as error:
         print(f"no report: {error}", file=sys.stderr)
         return 1
-    show(Console(), state)
+    show(Console(width=None if sys.stdout.isatty() else WITHOUT_TERMINAL), state)
     return 0
 
 

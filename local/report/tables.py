@@ -9,6 +9,8 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
+MOST_NAME = 27  # of a table or a job: what is cut off is never that
+WIDE = 110  # columns that the sizes of heap, indexes and TOAST have room in
 STYLES = {"healthy": "green", "degraded": "yellow", "unhealthy": "red", "warning": "yellow", "critical": "red"}
 NONE = "-"
 
@@ -24,7 +26,7 @@ def show(console: Console, state: dict[str, Any]) -> None:
     if (report := state["report"]) is None:
         return
     if report["tables"] is not None:
-        console.print(_tables(report["tables"]))
+        console.print(_tables(report["tables"], wide=console.width >= WIDE))
     if report["partitions"] is not None:
         console.print(_partitions(report["partitions"]))
     console.print(_rest(report))
@@ -34,13 +36,12 @@ def show(console: Console, state: dict[str, Any]) -> None:
         console.print(_statements(report["statements"]))
 
 
-def _tables(tables: list[dict[str, Any]]) -> Table:
-    made = _table(
-        "tables", "table", "parts", "rows", "dead", "heap", "indexes", "toast", "a day", "bloat", "largest"
-    )
+def _tables(tables: list[dict[str, Any]], *, wide: bool) -> Table:
+    sizes_of = ("heap", "indexes", "toast") if wide else ("size",)
+    made = _table("tables", "table", "parts", "rows", "dead", *sizes_of, "a day", "bloat", "largest")
     for one in tables:
         bloat = NONE if one["bloat_percent"] is None else f"{one['bloat_percent']:.0f} %"
-        sizes = [_size(one[f"{part}_bytes"]) for part in ("heap", "index", "toast")]
+        sizes = [_size(one[f"{part}_bytes"]) for part in (("heap", "index", "toast") if wide else ("total",))]
         counts = [str(one["partitions"] or ""), f"{one['rows']:,}", f"{one['dead_rows']:,}"]
         growth = _size(one["total_bytes_per_day"])
         made.add_row(one["name"], *counts, *sizes, growth, bloat, _size(one["largest_bytes"]))
@@ -111,7 +112,7 @@ def _statements(statements: list[dict[str, Any]]) -> Table:
 
 def _table(title: str, first: str, *figures: str) -> Table:
     made = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
-    made.add_column(first)
+    made.add_column(first, no_wrap=True, min_width=MOST_NAME)
     for heading in figures:
         made.add_column(heading, justify="right", no_wrap=True)
     return made

@@ -13,19 +13,20 @@ from local import invoke
 class Lambda:
     """What was invoked, and an answer."""
 
-    def __init__(self, **more: str) -> None:
+    def __init__(self, answer: str = '{"made": 1}', **more: str) -> None:
         self.invoked: list[tuple[str, Any]] = []
-        self._more = more
+        self._answer, self._more = answer, more
 
     def invoke(self, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
         self.invoked.append((FunctionName, json.loads(Payload)))
-        return {"Payload": io.BytesIO(b'{"made": 1}'), **self._more}
+        return {"Payload": io.BytesIO(self._answer.encode()), **self._more}
 
 
 @pytest.fixture
 def stack_file(tmp_path: Path) -> Path:
     path = tmp_path / "stack.json"
-    path.write_text(json.dumps({"functions": ["hookline-dev-maintain"], "lambda_url": "http://127.0.0.1:9"}))
+    stack = {"functions": ["hookline-dev-maintain"], "lambda_url": "http://127.0.0.1:9", "log_file": "the.log"}
+    path.write_text(json.dumps(stack))
     return path
 
 
@@ -60,9 +61,14 @@ def test_the_function_gets_the_event_with_its_parameters(
     assert capsys.readouterr().out == '{"made": 1}\n'
 
 
-def test_a_function_that_failed_is_an_exit_status(monkeypatch: pytest.MonkeyPatch, stack_file: Path) -> None:
-    client = Lambda(FunctionError="Unhandled")
+def test_a_function_that_failed_is_an_exit_status_and_its_error_without_the_stack(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stack_file: Path
+) -> None:
+    error = {"errorMessage": "no job 'x'", "errorType": "ValueError", "stackTrace": ["File …"]}
+    client = Lambda(json.dumps(error), FunctionError="Unhandled")
     assert run(monkeypatch, client, "maintain", "--stack-file", str(stack_file)) == 1
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "ValueError: no job 'x'\nwhere it happened is in the.log\n")
 
 
 @pytest.mark.parametrize("parameters", ["{", "[]", "5"])
