@@ -11,6 +11,7 @@ projects unless HOOKLINE_ALLOW_DATA_LOSS=1.
 from alembic import op
 
 from migrations.loss import refuse_to_lose
+from migrations.scripts import run
 
 revision = "0001"
 down_revision = None
@@ -292,7 +293,7 @@ END $$
 
 def upgrade() -> None:
     for script in (FUNCTIONS, CONFIGURATION, TRAFFIC):
-        _run(script)
+        run(script)
     for table, options in PARTITIONED.items():
         op.execute(f"CREATE TABLE webhook.{table}_default PARTITION OF webhook.{table} DEFAULT {options}")
     op.execute(GRANTS)
@@ -308,10 +309,3 @@ def downgrade() -> None:
         op.execute(f"DROP TABLE webhook.{table}")
     op.execute("DROP FUNCTION webhook.rfc3339")
     op.execute("DROP FUNCTION webhook.uuidv7_floor")
-
-
-def _run(script: str) -> None:
-    """One statement at a time: the extended protocol takes no more."""
-    for statement in script.split(";\n"):
-        if statement.strip():
-            op.get_bind().exec_driver_sql(statement)

@@ -14,6 +14,7 @@ while there is any of it unless HOOKLINE_ALLOW_DATA_LOSS=1.
 from alembic import op
 
 from migrations.loss import refuse_to_lose
+from migrations.scripts import run
 
 revision = "0002"
 down_revision = "0001"
@@ -295,7 +296,7 @@ END $$
 
 def upgrade() -> None:
     for script in (APPLICATIONS, WEBHOOKS, EVENT_TYPES, TRAFFIC, DATA, JOBS, AUDIT):
-        _run(script)
+        run(script)
     op.execute(GRANTS)
 
 
@@ -352,10 +353,3 @@ ADDED = {
     "api_keys": ("application_id",),
     "idempotency_keys": ("response_version",),
 }
-
-
-def _run(script: str) -> None:
-    """One statement at a time: the extended protocol takes no more."""
-    for statement in script.split(";\n"):
-        if statement.strip():
-            op.get_bind().exec_driver_sql(statement)

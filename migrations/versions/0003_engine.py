@@ -11,9 +11,8 @@ HOOKLINE_ALLOW_DATA_LOSS=1. How endpoints are doing is learnt anew; what strict 
 once, in no order.
 """
 
-from alembic import op
-
 from migrations.loss import refuse_to_lose
+from migrations.scripts import run
 
 revision = "0003"
 down_revision = "0002"
@@ -75,7 +74,7 @@ ALTER TABLE webhook.webhook_health
 
 
 def upgrade() -> None:
-    _run(HEALTH)
+    run(HEALTH)
 
 
 def downgrade() -> None:
@@ -84,11 +83,4 @@ def downgrade() -> None:
         "FROM webhook.webhook_dlq WHERE attempts = 0",
         "FROM webhook.audit_log WHERE actor_type = 'hookline'",
     )
-    _run(DOWN)
-
-
-def _run(script: str) -> None:
-    """One statement at a time: the extended protocol takes no more."""
-    for statement in script.split(";\n"):
-        if statement.strip():
-            op.get_bind().exec_driver_sql(statement)
+    run(DOWN)

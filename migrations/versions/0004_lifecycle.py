@@ -12,6 +12,7 @@ files stay, each with its manifest.
 from alembic import op
 
 from migrations.loss import refuse_to_lose
+from migrations.scripts import run
 
 revision = "0004"
 down_revision = "0003"
@@ -92,17 +93,10 @@ ALTER TABLE webhook.projects DROP COLUMN retention;
 
 
 def upgrade() -> None:
-    _run(UP)
+    run(UP)
     op.execute(GRANTS)
 
 
 def downgrade() -> None:
     refuse_to_lose("forgets the archives", "FROM webhook.archives")
-    _run(DOWN)
-
-
-def _run(script: str) -> None:
-    """One statement at a time: the extended protocol takes no more."""
-    for statement in script.split(";\n"):
-        if statement.strip():
-            op.get_bind().exec_driver_sql(statement)
+    run(DOWN)

@@ -11,6 +11,7 @@ while there is any unless HOOKLINE_ALLOW_DATA_LOSS=1.
 from alembic import op
 
 from migrations.loss import refuse_to_lose
+from migrations.scripts import run
 
 revision = "0005"
 down_revision = "0004"
@@ -57,17 +58,10 @@ DROP TABLE webhook.heartbeats
 
 
 def upgrade() -> None:
-    _run(UP)
+    run(UP)
     op.execute(GRANTS)
 
 
 def downgrade() -> None:
     refuse_to_lose("forgets all figures", "FROM webhook.reports")
-    _run(DOWN)
-
-
-def _run(script: str) -> None:
-    """One statement at a time: the extended protocol takes no more."""
-    for statement in script.split(";\n"):
-        if statement.strip():
-            op.get_bind().exec_driver_sql(statement)
+    run(DOWN)
