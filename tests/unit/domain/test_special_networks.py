@@ -90,8 +90,8 @@ def test_what_is_wider_public_or_leads_elsewhere_may_not(network: str) -> None:
 
 def test_the_document_has_the_same_table() -> None:
     rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in DOCUMENT.read_text().splitlines()]
-    shown = {row[0]: row[1:] for row in rows if len(row) == 4 and "/" in row[0]}
+    shown = {ipaddress.ip_network(row[0]): row[1:] for row in rows if len(row) == 4 and "/" in row[0]}
     assert shown == {
-        str(special.network): [special.purpose, special.source, "yes" if special.may_open else "no"]
+        special.network: [special.purpose, special.source, "yes" if special.may_open else "no"]
         for special in SPECIAL
     }
