@@ -1,10 +1,10 @@
 """Who calls: what the authorizer found out, and what the request says of itself."""
 
-import base64
 import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+from functions.adapters.gateway import correlation_id, raw_body, request_id, source_ip
 from functions.domain.api_keys import Scope, permits
 from functions.domain.payload import MAX_BODY_BYTES
 from functions.errors import (
@@ -16,8 +16,6 @@ from functions.errors import (
     UnsupportedMediaType,
 )
 
-CORRELATION_HEADER = "hookline-correlation-id"
-CORRELATION_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")  # also what API Gateway calls its requests
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 ETAG = re.compile(r'(W/)?"[!#-~]*"')
 MAX_VERSION_DIGITS = 9  # the column is a 32-bit integer
@@ -62,7 +60,7 @@ def caller_of(event: dict[str, Any]) -> Caller:
         scopes=frozenset(found.get("scopes", "").split()),
         correlation_id=correlation_id(event),
         request_id=request_id(event),
-        source_ip=event["requestContext"]["http"].get("sourceIp", ""),
+        source_ip=source_ip(event),
     )
     if not caller.admin and not caller.project_id:
         raise Unauthorized("the API key is unknown, expired or revoked: send `Authorization: Bearer <key>`")
@@ -89,16 +87,6 @@ def require_admin(caller: Caller) -> Caller:
     if not caller.admin:
         raise Forbidden("this takes the admin key")
     return caller
-
-
-def request_id(event: dict[str, Any]) -> str:
-    return str(event["requestContext"]["requestId"])
-
-
-def correlation_id(event: dict[str, Any]) -> str:
-    """The caller's own correlation id where it sent a usable one, else the request's id (E7)."""
-    sent = event["headers"].get(CORRELATION_HEADER, "")
-    return sent if CORRELATION_ID.fullmatch(sent) else request_id(event)
 
 
 def idempotency_key(event: dict[str, Any]) -> str | None:
@@ -139,7 +127,7 @@ def body_text(event: dict[str, Any]) -> str:
         raise UnsupportedMediaType("the body must not be compressed: send it without content-encoding")
     if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedMediaType("the body must be JSON: send `content-type: application/json`")
-    raw = base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
+    raw = raw_body(event)
     if len(raw) > MAX_BODY_BYTES:
         raise _too_large()
     try:

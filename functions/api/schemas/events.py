@@ -67,9 +67,23 @@ class EventSummary(StoredEvent):
     expunged_at: Annotated[datetime | None, Field(description="When the payload was erased on request")]
 
 
+class ReceivedRequest(BaseModel):
+    """What is kept of the request that a source took an event from."""
+
+    source_id: str
+    message_id: Annotated[str, Field(description="The sender's own id of it, or a digest where it gives none")]
+    type: Annotated[str, Field(description="The sender's word for it")]
+    headers: Annotated[
+        dict[str, str], Field(description="A chosen few of the request's; none that authenticates anybody")
+    ]
+
+
 class Event(EventSummary):
     data: Annotated[Any, Field(description="null too when it was expunged")]
     correlation_id: str
+    received: Annotated[
+        ReceivedRequest | None, Field(description="Of an event that came through a source; else null")
+    ]
 
 
 class ExpungedEvent(BaseModel):

@@ -1,16 +1,16 @@
 """Accepting events: one statement stores them with their fan-out; another finds those that were known."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import Connection, TextClause, text
 
-from functions.api.caller import Caller
-from functions.api.queries.accept_statement import ACCEPT
 from functions.domain.event_types import patterns_matching
 from functions.domain.ids import parse_uuid
+from functions.ingest.accept_statement import ACCEPT
+from functions.ingest.publisher import Publisher
 from functions.statements import named
 
 HINTS = 10_000
@@ -35,6 +35,7 @@ class Incoming:
     external_id: str | None  # the caller's id where it is not
     kind: Kind
     occurred_at: str | None
+    received: Mapping[str, Any] | None = None  # what is kept of the request that a source took it from
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,14 @@ CROSS JOIN LATERAL (
 UUID_SHAPE = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 
-def accept(connection: Connection, caller: Caller, *, body: str, incoming: Sequence[Incoming]) -> Accepted:
+def accept(connection: Connection, publisher: Publisher, *, body: str, incoming: Sequence[Incoming]) -> Accepted:
     """Store the events of `body` (`{"events": […]}` as it came) and one delivery for each matching webhook.
 
     No two of `incoming` have the same key or external id.
     """
     kinds = {kind: number for number, kind in enumerate(dict.fromkeys(event.kind for event in incoming))}
-    parameters = _parameters(caller, body, incoming, kinds)
-    types = {(caller.project_id, kind.type) for kind in kinds}
+    parameters = _parameters(publisher, body, incoming, kinds)
+    types = {(publisher.project_id, kind.type) for kind in kinds}
     named = any(event.external_id for event in incoming)
     bound = any(kind.application for kind in kinds)
     answer = _answer(connection, ACCEPT[not types.isdisjoint(_filtered), bound, named], parameters)
@@ -88,18 +89,20 @@ def accept(connection: Connection, caller: Caller, *, body: str, incoming: Seque
     return _accepted(answer, incoming, list(kinds))
 
 
-def known_events(connection: Connection, caller: Caller, ids: Sequence[str]) -> list[dict[str, Any]]:
+def known_events(connection: Connection, publisher: Publisher, ids: Sequence[str]) -> list[dict[str, Any]]:
     """What was answered when events with these ids (keys or external ids) were first accepted."""
     parameters = {
-        "project_id": caller.project_id,
-        "bound": caller.application_id or None,
+        "project_id": publisher.project_id,
+        "bound": publisher.application_id or None,
         "ids": json.dumps(ids),
         "uuid": UUID_SHAPE,
     }
     return [dict(row) for row in connection.execute(KNOWN, parameters).mappings()]
 
 
-def _parameters(caller: Caller, body: str, incoming: Sequence[Incoming], kinds: dict[Kind, int]) -> dict[str, Any]:
+def _parameters(
+    publisher: Publisher, body: str, incoming: Sequence[Incoming], kinds: dict[Kind, int]
+) -> dict[str, Any]:
     """Arrays for what is joined: the planner sees how long they are, and plans for that."""
     patterns = [
         (number, pattern, kind.environment)
@@ -107,22 +110,22 @@ def _parameters(caller: Caller, body: str, incoming: Sequence[Incoming], kinds: 
         for pattern in patterns_matching(kind.type)
     ]
     parameters = {
-        "project_id": caller.project_id,
+        "project_id": publisher.project_id,
         "body": body,
         "incoming": json.dumps([_event(event, kinds[event.kind]) for event in incoming]),
         "pattern_kinds": [number for number, _, _ in patterns],
         "patterns": [pattern for _, pattern, _ in patterns],
         "environments": [environment for _, _, environment in patterns],
-        "correlation_id": caller.correlation_id,
+        "correlation_id": publisher.correlation_id,
     }
-    return parameters | _applications(caller, kinds) if any(kind.application for kind in kinds) else parameters
+    return parameters | _applications(publisher, kinds) if any(kind.application for kind in kinds) else parameters
 
 
-def _applications(caller: Caller, kinds: dict[Kind, int]) -> dict[str, Any]:
+def _applications(publisher: Publisher, kinds: dict[Kind, int]) -> dict[str, Any]:
     """Of an application's id and its uid one is null: no uid has the shape of a UUID."""
     ids = [kind.application and parse_uuid(kind.application) for kind in kinds]
     return {
-        "bound": caller.application_id or None,
+        "bound": publisher.application_id or None,
         "kinds": list(kinds.values()),
         "application_ids": [str(id) if id else None for id in ids],
         "application_uids": [None if id else kind.application for id, kind in zip(ids, kinds, strict=True)],
@@ -138,6 +141,7 @@ def _event(event: Incoming, kind: int) -> dict[str, Any]:
         "kind": kind,
         "type": event.kind.type,
         "environment": event.kind.environment,
+        "received": event.received,
     }
 
 

@@ -17,9 +17,10 @@ from functions import statements
 STATEMENT = """
 WITH {resolved}incoming AS MATERIALIZED (
   SELECT position, coalesce(key, uuidv7()) AS id, {application} AS application_id, environment, external_id, kind,
-    type, jsonb_extract_path(CAST(:body AS jsonb), 'events', CAST(position AS text), 'data') AS data, occurred_at
+    type, jsonb_extract_path(CAST(:body AS jsonb), 'events', CAST(position AS text), 'data') AS data, occurred_at,
+    received
   FROM jsonb_to_recordset(CAST(:incoming AS jsonb)) AS x (position integer, key uuid, environment text,
-    external_id text, kind integer, type text, occurred_at timestamptz){of_application}
+    external_id text, kind integer, type text, occurred_at timestamptz, received jsonb){of_application}
 ), {matched}, {named}stored AS (
   INSERT INTO webhook.webhook_events (id, project_id, application_id, environment, external_id, type, data,
     occurred_at, correlation_id, webhooks_matched)
@@ -134,8 +135,8 @@ FILTERED = {
 UNNAMED = {"named": "", "is_new": ""}
 NAMED_TOO = {
     "named": """named AS (
-  INSERT INTO webhook.webhook_event_ids (project_id, external_id, event_id)
-  SELECT CAST(:project_id AS uuid), external_id, id FROM incoming
+  INSERT INTO webhook.webhook_event_ids (project_id, external_id, event_id, received)
+  SELECT CAST(:project_id AS uuid), external_id, id, received FROM incoming
   WHERE external_id IS NOT NULL AND {may_store} ORDER BY external_id
   ON CONFLICT DO NOTHING RETURNING event_id
 ), """,

@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from functions.api.queries import schemas as queries
 from functions.domain.json_schema import Check, Compiled, Failure, SchemaError, compile_schema
+from functions.ingest import schemas as queries
 from functions.telemetry import logger
 
 MEMORY_BYTES = 64 << 20  # of the function's 1 GiB
