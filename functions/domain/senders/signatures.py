@@ -1,0 +1,42 @@
+"""What verifying has in common. Encoded signatures are compared as text: base64 and hex that only decode alike
+are not what the sender wrote.
+"""
+
+import hmac
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from functions.domain.senders.base import NotVerified, Received
+
+MAX_TIMESTAMP_DIGITS = 13
+MILLISECONDS_FROM = 10**11  # as seconds that is the year 5138, as milliseconds 1973
+
+
+def header(received: Received, name: str) -> str:
+    """Raises NotVerified where it is absent or empty."""
+    value = received.headers.get(name.lower(), "")
+    if not value:
+        raise NotVerified(f"there is no {name}")
+    return value
+
+
+def check_any(given: Iterable[str], expected: Iterable[str]) -> None:
+    """Raise NotVerified unless one of those given is one that is expected; all are compared, whichever it is."""
+    wanted = [one.encode() for one in expected]
+    found = [hmac.compare_digest(one.encode("utf-8", "surrogatepass"), it) for one in given for it in wanted]
+    if not any(found):
+        raise NotVerified("no signature or token is the one that it should be")
+
+
+def check_fresh(timestamp: str, received: Received, window_seconds: int) -> None:
+    """Raise NotVerified unless `timestamp`, in Unix seconds or milliseconds, is about when the request came."""
+    if abs((received.at - unix_time(timestamp)).total_seconds()) > window_seconds:
+        raise NotVerified(f"signed at {timestamp}, more than {window_seconds} seconds from now")
+
+
+def unix_time(text: str) -> datetime:
+    """Raises NotVerified for what is no such number."""
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_TIMESTAMP_DIGITS):
+        raise NotVerified("the timestamp is no Unix time")
+    number = int(text)
+    return datetime.fromtimestamp(number / 1000 if number >= MILLISECONDS_FROM else number, UTC)
