@@ -1,0 +1,54 @@
+"""From when until when metrics are read, and for how long what was read of them is kept."""
+
+from datetime import UTC, datetime, timedelta
+
+from functions.errors import Detail, Invalid
+
+USUAL = timedelta(days=1)
+LONGEST = timedelta(days=31)
+# A bucket that is not over changes all the time. Whoever looks at days need not see the last seconds.
+SECONDS = {"": 15, "minute": 15, "hour": 60, "day": 300}
+OVER = timedelta(hours=1)  # what ended so long ago has its lines: hardly one comes later
+KEPT_WHEN_OVER = 300
+STEPS = {"": timedelta(minutes=1), "minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": USUAL}
+MOST_BUCKETS = 1_500  # a day of minutes
+
+
+def of_rows(after: datetime | None, before: datetime | None) -> tuple[datetime, datetime]:
+    """From when until when. Raises Invalid for an empty range and for one of more than 31 days."""
+    return _checked(after, before or datetime.now(UTC), "created_before")
+
+
+def of_buckets(after: datetime | None, before: datetime | None, bucket: str) -> tuple[datetime, datetime]:
+    """The same of a summary. Where no end is told it is that of the bucket of now, so that the same question,
+    asked again a moment later, is the same. Raises Invalid for more than MOST_BUCKETS, too.
+    """
+    step = STEPS[bucket]
+    after, before = _checked(after, before or _end(datetime.now(UTC), step), "created_before")
+    if bucket and (before - after) / step > MOST_BUCKETS:
+        raise _wrong("bucket", f"makes more than {MOST_BUCKETS} of this range: take a longer one")
+    return after, before
+
+
+def kept_seconds(before: datetime, bucket: str) -> float:
+    """How long a summary is kept."""
+    return KEPT_WHEN_OVER if before < datetime.now(UTC) - OVER else SECONDS[bucket]
+
+
+def _checked(after: datetime | None, before: datetime, name: str) -> tuple[datetime, datetime]:
+    if after is None:
+        after = before - USUAL if before > datetime.min.replace(tzinfo=UTC) + USUAL else before
+    if after >= before:
+        raise _wrong(name, "must be later than created_after, which is not in the future")
+    if before - after > LONGEST:
+        raise _wrong(name, f"must be at most {LONGEST.days} days after created_after")
+    return after, before
+
+
+def _end(now: datetime, step: timedelta) -> datetime:
+    start = datetime(now.year, now.month, now.day, tzinfo=UTC)
+    return start + step * ((now - start) // step + 1)
+
+
+def _wrong(path: str, message: str) -> Invalid:
+    return Invalid("the range is not valid; `details` say where", details=(Detail(path, message),))
