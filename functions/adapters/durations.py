@@ -1,12 +1,10 @@
-"""Durations, counted in buckets that grow with them: a figure's size is fixed, and figures are merged by adding.
-
-From 16 µs on there are eight buckets to a power of two, below that one for each µs. A duration is told as the
-value that is as far from both ends of its bucket, in proportion: it is off by less than 6 %.
-"""
+"""Durations in µs, counted in logarithmic buckets, of which the last ends after twelve days."""
 
 from collections.abc import Iterator
 
-BUCKETS = 304  # the last ends at 2^40 µs, twelve days
+from functions.domain.log_buckets import BUCKETS, middle, start
+
+__all__ = ["BUCKETS", "Durations", "middle", "start"]
 
 
 class Durations:
@@ -51,19 +49,3 @@ class Durations:
             if behind <= 0:
                 return min(middle(bucket), self.longest_us)
         return 0
-
-
-def middle(bucket: int) -> float:
-    """What a bucket stands for, in µs: below 16 its only value, else as far from one end as from the other."""
-    if bucket < 16:
-        return bucket
-    low, high = start(bucket), start(bucket + 1)
-    return 2 * low * high / (low + high)
-
-
-def start(bucket: int) -> int:
-    """The shortest duration of a bucket, in µs."""
-    if bucket < 16:
-        return bucket
-    shift = (bucket >> 3) - 1
-    return (bucket - (shift << 3)) << shift
