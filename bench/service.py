@@ -21,15 +21,18 @@ TAIL_LINES = 30
 
 
 @contextmanager
-def service(stack_file: Path | None) -> Iterator[Path]:
-    """Yields the stack.json of a service that is ready. Raises StackError, with its last words if it has any."""
+def service(stack_file: Path | None, *, template: Path | None = None) -> Iterator[Path]:
+    """Yields the stack.json of a service that is ready: the one that is named, or one of another template.
+
+    Raises StackError, with its last words if it has any.
+    """
     if stack_file is not None:
         stack.read(stack_file)
         yield stack_file
         return
     with tempfile.TemporaryDirectory(prefix="hookline-bench-") as folder:
         state, output = Path(folder) / "state", Path(folder) / "output.log"
-        with output.open("wb") as sink, _started(state, sink.fileno()) as process:
+        with output.open("wb") as sink, _started(state, sink.fileno(), template) as process:
             try:
                 _wait(process, state / "stack.json")
             except StackError as error:
@@ -43,9 +46,10 @@ async def read(stack_file: Path) -> Stack:
 
 
 @contextmanager
-def _started(state: Path, output: int) -> Iterator[subprocess.Popen[bytes]]:
+def _started(state: Path, output: int, template: Path | None) -> Iterator[subprocess.Popen[bytes]]:
+    chosen = [] if template is None else ["--template", str(template)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "local", "--state-dir", str(state), "--port", "0"],
+        [sys.executable, "-m", "local", "--state-dir", str(state), "--port", "0", *chosen],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=output,

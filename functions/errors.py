@@ -1,6 +1,7 @@
 """Errors that reach a caller. Each carries its status and its sentence; the API maps them to one shape, once."""
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,13 @@ class ApiError(Exception):
         super().__init__(message)
         self.message = message
         self.details = details
+
+
+def problem(error: ApiError, request_id: str) -> dict[str, Any]:
+    """The one shape of every error that a caller or a sender is told of."""
+    details = [{"path": detail.path, "message": detail.message} for detail in error.details]
+    shape = {"code": error.code, "message": error.message, "details": details, "request_id": request_id}
+    return {"error": shape}
 
 
 class BadRequest(ApiError):

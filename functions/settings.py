@@ -70,6 +70,9 @@ class Retention:
     audit_log_days: int  # then to the archive: a year can be searched
     resolved_dead_letters_days: int  # the delivery still tells what became of it
     pending_dead_letters_days: int  # nobody will look at one that old any more: it is discarded, and says why
+    change_events_days: int  # then to the archive: a year of a watch's history can be searched (A6)
+    crawl_sessions_days: int  # the same
+    metrics_days: int  # then to the archive: a quarter of a year, as deliveries
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ class Partitions:
     deliveries: Cut  # by month: a look-up by their event reads an index of each partition
     attempts: Cut  # as their deliveries
     audit_log: Cut  # by month: few, kept for a year
+    request_metrics: Cut  # by month: a summary of a day or two reads one of them
+    operation_metrics: Cut  # as requests
 
 
 @dataclass(frozen=True)
@@ -152,6 +157,21 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
+class Rescraping:
+    """How changed pages are scraped again (B7)."""
+
+    budget_seconds: int  # for Firecrawl, with all its tries: the slowest of pages take a minute
+    # What is read at most: a book is 1 MB of markdown, and all of it is in memory a few times over.
+    answer_mib: int
+    # Of an event's data with the markdown in it; above, it has a link instead. Well below the 256 KiB where an
+    # event's data ends: spaces and escapes are added to it on its way.
+    inline_kib: int
+    # How long such a link is good. Time for the first attempts of a delivery and for whoever gets it; no longer,
+    # since a link ends with the credentials that it was signed with in any case, and who has it may read.
+    link_seconds: int
+
+
+@dataclass(frozen=True)
 class Settings:
     database: Database
     egress: Egress
@@ -160,13 +180,17 @@ class Settings:
     partitions: Partitions
     vacuum: Vacuum
     archiving: Archiving
+    rescraping: Rescraping
     thresholds: Thresholds
     archive_bucket: str  # empty: nothing is archived, and so nothing is dropped
+    documents_bucket: str  # where the documents of rescrapes are
     # A statement that takes so long is logged by its name (E1): none of ours does that finds its rows in memory.
     slow_statement_ms: int
     delivery_queue_url: str
     retry_queue_url: str
     jobs_queue_url: str
+    rescrape_queue_url: str
+    metrics: bool  # requests and operations are timed; what it costs is in docs/metrics.md
     kms_key_id: str
     admin_key_secret_arn: str
 
@@ -210,12 +234,17 @@ def settings() -> Settings:
             audit_log_days=_number("RETENTION_AUDIT_LOG_DAYS", 365),
             resolved_dead_letters_days=_number("RETENTION_RESOLVED_DEAD_LETTERS_DAYS", 7),
             pending_dead_letters_days=_number("RETENTION_PENDING_DEAD_LETTERS_DAYS", 90),
+            change_events_days=_number("RETENTION_CHANGE_EVENTS_DAYS", 365),
+            crawl_sessions_days=_number("RETENTION_CRAWL_SESSIONS_DAYS", 365),
+            metrics_days=_number("RETENTION_METRICS_DAYS", 90),
         ),
         partitions=Partitions(
             events=_cut("EVENTS", "day", 14),
             deliveries=_cut("DELIVERIES", "month", 3),
             attempts=_cut("ATTEMPTS", "month", 3),
             audit_log=_cut("AUDIT_LOG", "month", 3),
+            request_metrics=_cut("REQUEST_METRICS", "month", 3),
+            operation_metrics=_cut("OPERATION_METRICS", "month", 3),
         ),
         vacuum=Vacuum(
             dead_rows=_number("VACUUM_DEAD_ROWS", 10_000),
@@ -229,14 +258,23 @@ def settings() -> Settings:
             lock_ms=_number("ARCHIVE_LOCK_MS", 500),
             lock_tries=_number("ARCHIVE_LOCK_TRIES", 5),
         ),
+        rescraping=Rescraping(
+            budget_seconds=_number("RESCRAPE_BUDGET_SECONDS", 120),
+            answer_mib=_number("RESCRAPE_ANSWER_MIB", 16),
+            inline_kib=_number("RESCRAPE_INLINE_KIB", 200),
+            link_seconds=_number("RESCRAPE_LINK_SECONDS", 3_600),
+        ),
         thresholds=Thresholds(
             **{one.name: _number(f"THRESHOLD_{one.name.upper()}", one.default) for one in fields(Thresholds)}
         ),
         archive_bucket=_text("ARCHIVE_BUCKET"),
+        documents_bucket=_text("DOCUMENTS_BUCKET"),
         slow_statement_ms=_number("SLOW_STATEMENT_MS", 100),
         delivery_queue_url=_text("DELIVERY_QUEUE_URL"),
         retry_queue_url=_text("RETRY_QUEUE_URL"),
         jobs_queue_url=_text("JOBS_QUEUE_URL"),
+        rescrape_queue_url=_text("RESCRAPE_QUEUE_URL"),
+        metrics=_switch("METRICS", "on"),
         kms_key_id=_text("KMS_KEY_ID"),
         admin_key_secret_arn=_text("ADMIN_KEY_SECRET_ARN"),
     )
@@ -252,6 +290,13 @@ def _number(name: str, default: Any) -> int:
     if value < 1:
         raise ValueError(f"{name} must be a whole number from 1, not {value}")
     return value
+
+
+def _switch(name: str, default: str) -> bool:
+    """Raises ValueError for what is neither on nor off."""
+    if (value := _text(name, default)) not in {"on", "off"}:
+        raise ValueError(f"{name}: {value} is neither on nor off")
+    return value == "on"
 
 
 def _cut(table: str, interval: str, ahead: int) -> Cut:

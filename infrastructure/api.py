@@ -1,4 +1,4 @@
-"""The HTTP API, its authorizer and the function behind it."""
+"""The HTTP API, its authorizer and the functions behind it."""
 
 import json
 
@@ -31,8 +31,13 @@ ACCESS_LOG = {
 }
 
 
+INBOUND = "/in/{source_id}"
+
+
 class Api(Construct):
-    """`ANY /v1/{proxy+}` for callers with a key, `$default` for health, documents and a 404 of our own."""
+    """`ANY /v1/{proxy+}` for callers with a key, `ANY /in/{source_id}` for senders, which sign what they post, and
+    `$default` for health, documents and a 404 of our own.
+    """
 
     def __init__(
         self,
@@ -43,6 +48,7 @@ class Api(Construct):
         placement: Placement,
         api_environment: dict[str, str],
         authorizer_environment: dict[str, str],
+        receive_environment: dict[str, str],
     ) -> None:
         super().__init__(scope, construct_id)
         self.authorizer = Function(
@@ -62,6 +68,15 @@ class Api(Construct):
             environment=api_environment,
             memory_mib=1024,  # the start is CPU-bound, and a batch of 500 events is 6 MB of JSON
             timeout=cdk.Duration.seconds(29),  # HTTP API ends a request at 30 s; ours must answer before
+        )
+        self.receive = Function(
+            self,
+            name="receive",
+            platform=platform,
+            placement=placement,
+            environment=receive_environment,
+            memory_mib=1024,  # as api: a sender waits for the start, too, and posts up to 4 MiB
+            timeout=cdk.Duration.seconds(29),
         )
         self.http_api = apigateway.HttpApi(
             self,
@@ -91,6 +106,23 @@ class Api(Construct):
                 results_cache_ttl=ANSWER_CACHE,
             ),
         )
+        # Any method, so that another than POST is answered in our shape.
+        [inbound] = self.http_api.add_routes(
+            path=INBOUND,
+            methods=[apigateway.HttpMethod.ANY],
+            integration=integrations.HttpLambdaIntegration(
+                "ReceiveIntegration",
+                self.receive,
+                payload_format_version=apigateway.PayloadFormatVersion.VERSION_2_0,
+            ),
+        )
+        self._inbound = inbound
+        cdk.Validations.of(inbound).acknowledge(
+            cdk.Acknowledgment(
+                id="AwsSolutions-APIG4",
+                reason="Senders have no key of ours: receive verifies the signature that each of them makes.",
+            )
+        )
         default = apigateway.HttpRoute(
             self,
             "DefaultRoute",
@@ -114,7 +146,7 @@ class Api(Construct):
             retention=logs.RetentionDays[stage.log_retention],
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        apigateway.CfnStage(
+        made = apigateway.CfnStage(
             self,
             "Stage",
             api_id=self.http_api.api_id,
@@ -124,7 +156,15 @@ class Api(Construct):
                 throttling_rate_limit=stage.api_requests_per_second,
                 throttling_burst_limit=stage.api_burst,
             ),
+            # Anybody may knock there: it takes nothing away from callers who have a key.
+            route_settings={
+                f"ANY {INBOUND}": {
+                    "ThrottlingRateLimit": stage.inbound_requests_per_second,
+                    "ThrottlingBurstLimit": stage.inbound_burst,
+                }
+            },
             access_log_settings=apigateway.CfnStage.AccessLogSettingsProperty(
                 destination_arn=group.log_group_arn, format=json.dumps(ACCESS_LOG)
             ),
         )
+        made.node.add_dependency(self._inbound)  # settings of a route that is not there yet are refused

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
-from functions.settings import INTERVALS, Limits, Partitions, Retention, Thresholds, Vacuum
+from functions.settings import INTERVALS, Limits, Partitions, Rescraping, Retention, Thresholds, Vacuum
 
 USUAL = Thresholds()
 
@@ -29,8 +29,11 @@ class Stage:
     delivery_concurrency: int  # deliver invocations on the delivery queue; AWS allows 2 to 1000
     retry_concurrency: int  # the same on the retry queue: slow endpoints wait here, not in front of others
     job_concurrency: int  # background jobs at work: what they reopen competes with deliveries for the database
+    rescrape_concurrency: int  # pages scraped again at a time, of all sources; each has a bound of its own besides
     api_requests_per_second: int
     api_burst: int
+    inbound_requests_per_second: int  # of what is posted to sources, beside the API's own
+    inbound_burst: int
 
     # What webhooks may reach (PRODUCT.md P10). The security group of the senders allows the same ports.
     egress_schemes: tuple[str, ...] = ("https",)  # payloads and signatures never travel in the clear
@@ -47,6 +50,11 @@ class Stage:
     retention: tuple[tuple[str, int], ...] = ()
     partitions: tuple[tuple[str, int | str], ...] = ()
     vacuum: tuple[tuple[str, int], ...] = ()
+    # The same for rescrapes, such as ("RESCRAPE_LINK_SECONDS", 7200).
+    rescraping: tuple[tuple[str, int], ...] = ()
+    documents_days: int = (
+        365  # then the documents of rescrapes are deleted: as long as change events are kept (A6)
+    )
     # Who hears of alarms: an address, which has to confirm it once, or a topic that is there already. With
     # neither, the stack has a topic that nobody listens to yet.
     alarm_email: str = ""
@@ -59,12 +67,14 @@ class Stage:
     log_level: str
     log_retention: str  # a name of aws_cdk.aws_logs.RetentionDays
     slow_statement_ms: int = 100  # a statement that takes so long is logged by its name (docs/statements.md)
+    metrics: bool = True  # requests and operations become rows (docs/metrics.md)
 
     def __post_init__(self) -> None:
         tables = _variables(Partitions)
         _check("limit", self.limits, _variables(Limits))
         _check("retention", self.retention, _variables(Retention, "RETENTION_"))
         _check("threshold", self.vacuum, _variables(Vacuum, "VACUUM_"))
+        _check("setting of rescrapes", self.rescraping, _variables(Rescraping, "RESCRAPE_"))
         intervals = {f"PARTITIONS_INTERVAL_{table}" for table in tables}
         for name, value in self.partitions:
             if name in intervals and value not in INTERVALS:
@@ -100,8 +110,11 @@ DEV = Stage(
     delivery_concurrency=4,  # the local runtime starts this many processes: enough for two cores
     retry_concurrency=2,  # the least that AWS allows
     job_concurrency=2,
+    rescrape_concurrency=2,
     api_requests_per_second=2000,  # as in production: a load test shall meet our limits, not this one
     api_burst=4000,
+    inbound_requests_per_second=1000,
+    inbound_burst=2000,  # a crawl of Firecrawl's tells of many pages at once
     log_level="INFO",
     log_retention="ONE_WEEK",
 )
@@ -118,8 +131,11 @@ PROD = Stage(
     delivery_concurrency=50,  # 50 x 1000 deliveries under way, 50 connections of the proxy
     retry_concurrency=20,  # dead endpoints use whole timeouts; they may not take all the connections
     job_concurrency=4,  # 4 x 500 rows under way are a few thousand a second
+    rescrape_concurrency=20,  # each waits for Firecrawl most of the time, on a connection of nobody
     api_requests_per_second=2000,  # far above the plan, below what would exhaust the account's Lambdas
     api_burst=4000,
+    inbound_requests_per_second=1000,
+    inbound_burst=2000,  # a crawl of Firecrawl's tells of many pages at once
     log_level="INFO",
     log_retention="THREE_MONTHS",  # as long as deliveries are kept (PRODUCT.md D11)
 )

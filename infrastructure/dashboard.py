@@ -55,8 +55,18 @@ class Dashboard(Construct):
         board.add_widgets(*self._tables())
 
     def _deliveries(self, queues: Queues) -> list[cloudwatch.IWidget]:
-        live = {"first attempts": queues.delivery, "retries": queues.retry, "jobs": queues.jobs}
-        dead = {"delivery": queues.delivery_dlq, "retry": queues.retry_dlq, "jobs": queues.jobs_dlq}
+        live = {
+            "first attempts": queues.delivery,
+            "retries": queues.retry,
+            "jobs": queues.jobs,
+            "rescrapes": queues.rescrape,
+        }
+        dead = {
+            "delivery": queues.delivery_dlq,
+            "retry": queues.retry_dlq,
+            "jobs": queues.jobs_dlq,
+            "rescrapes": queues.rescrape_dlq,
+        }
         return [
             _graph(
                 "Messages that wait",

@@ -51,6 +51,7 @@ class Function(lambda_.Function):
         retry_attempts: int | None = None,
         max_event_age: cdk.Duration | None = None,
         recursive_loop: lambda_.RecursiveLoop | None = None,
+        reserved_concurrency: int | None = None,
     ) -> None:
         stage = platform.stage
         full_name = stage.physical_name(name)
@@ -75,11 +76,13 @@ class Function(lambda_.Function):
             retry_attempts=retry_attempts,
             max_event_age=max_event_age,
             recursive_loop=recursive_loop,
+            reserved_concurrent_executions=reserved_concurrency,
             environment={
                 "STAGE": stage.name,
                 "POWERTOOLS_SERVICE_NAME": full_name,
                 "POWERTOOLS_LOG_LEVEL": stage.log_level,
                 "SLOW_STATEMENT_MS": str(stage.slow_statement_ms),
+                "METRICS": "on" if stage.metrics else "off",
                 **environment,
             },
         )

@@ -119,6 +119,11 @@ class Monitoring(Construct):
             ("delivery", queues.delivery_dlq, look),
             ("retry", queues.retry_dlq, look),
             ("jobs", queues.jobs_dlq, "the log of jobs says why; unfinished jobs go on by themselves"),
+            (
+                "rescrape",
+                queues.rescrape_dlq,
+                "the log of rescrape says why; what is unfinished goes on by itself",
+            ),
         ):
             depth = dlq.metric_approximate_number_of_messages_visible(period=MINUTE)
             self._alarm(f"{name}-dlq", f"Messages wait in {dlq.node.id}: {advice}", depth, ABOVE, 0)

@@ -19,12 +19,15 @@ JOBS = {
     "expired_secrets": "cron(25 * * * ? *)",
     "gauges": "rate(5 minutes)",
     "idempotency_keys": "cron(30 * * * ? *)",
+    "inbound_retention": "cron(40 1 * * ? *)",  # once a day, so that its files are not small
     "orphans": "cron(45 0 * * ? *)",
     "partitions": "rate(1 hour)",
     "project_retention": "cron(50 * * * ? *)",
     "retention": "cron(35 * * * ? *)",
+    "statistics": "rate(1 minute)",
     "vacuum": "cron(15 4 * * ? *)",
 }
+OFTEN = {"rate(1 minute)": 1, "rate(5 minutes)": 5}  # minutes
 
 
 class Schedules(Construct):
@@ -54,14 +57,14 @@ class Schedules(Construct):
             max_age=cdk.Duration.seconds(60),  # the shortest there is: two runs of one minute help nobody
         )
         for job, expression in JOBS.items():
-            often = expression == "rate(5 minutes)"  # the next run is as good as this one tried again
+            minutes = OFTEN.get(expression)  # the next run is as good as this one tried again
             self._schedule(
                 job.replace("_", "-"),
                 function=maintain,
                 expression=expression,
                 payload={"job": job},
-                retries=0 if often else 2,
-                max_age=cdk.Duration.minutes(5 if often else 30),
+                retries=0 if minutes else 2,
+                max_age=cdk.Duration.minutes(minutes or 30),
             )
 
     def _invoker(self, functions: list[lambda_.IFunction]) -> iam.Role:

@@ -11,7 +11,8 @@ from infrastructure.api import Api
 from infrastructure.config import USUAL, Stage
 from infrastructure.dashboard import Dashboard
 from infrastructure.database import Database
-from infrastructure.function import Platform
+from infrastructure.function import Function, Platform
+from infrastructure.metrics import Metrics
 from infrastructure.migration import Migration
 from infrastructure.monitoring import FIVE_MINUTES, Monitoring
 from infrastructure.network import Network
@@ -40,6 +41,15 @@ class HooklineStack(cdk.Stack):
         self.migration = self._migration(platform)
         self.api = self._api(platform)
         self.workers = self._workers(platform)
+        self.metrics = Metrics(
+            self,
+            "Metrics",
+            platform=platform,
+            placement=self.network.functions,
+            environment=self.database.through_proxy(),
+        )
+        if stage.metrics:
+            self.metrics.subscribe(self._measured)
         self.schedules = Schedules(
             self,
             "Schedules",
@@ -53,7 +63,14 @@ class HooklineStack(cdk.Stack):
         self._grant_queues()
         self._grant_secrets()
         self.storage.allow_archiving(self.workers.maintain)
+        self.storage.allow_documents(self.workers.rescrape)
         self._outputs()
+
+    @property
+    def _measured(self) -> tuple[Function, ...]:
+        """The functions whose logs have metrics."""
+        workers = (self.workers.deliver, self.workers.jobs, self.workers.rescrape, self.workers.dispatch)
+        return (self.api.authorizer, self.api.api, self.api.receive, *workers, self.workers.maintain)
 
     def _migration(self, platform: Platform) -> Migration:
         return Migration(
@@ -81,10 +98,14 @@ class HooklineStack(cdk.Stack):
             api_environment=self.database.through_proxy()
             | self.queues.environment()
             | self.queues.jobs_environment()
+            | self.queues.rescrape_environment()
             | {"KMS_KEY_ID": self.storage.key.key_arn}
             | _egress(platform.stage)
             | _variables(platform.stage.retention, platform.stage.partitions)
             | _thresholds(platform.stage),
+            receive_environment=self.database.through_proxy()
+            | self.queues.rescrape_environment()
+            | {"DELIVERY_QUEUE_URL": self.queues.delivery.queue_url, "KMS_KEY_ID": self.storage.key.key_arn},
         )
 
     def _workers(self, platform: Platform) -> Workers:
@@ -102,7 +123,15 @@ class HooklineStack(cdk.Stack):
             | _egress(stage)
             | limits,
             jobs_environment=on_proxy_and_queues | self.queues.jobs_environment(),
-            dispatch_environment=on_proxy_and_queues | self.queues.jobs_environment() | limits,
+            rescrape_environment=on_proxy_and_queues
+            | self.queues.rescrape_environment()
+            | {"KMS_KEY_ID": self.storage.key.key_arn, "DOCUMENTS_BUCKET": self.storage.documents.bucket_name}
+            | _egress(stage)
+            | _variables(stage.rescraping),
+            dispatch_environment=on_proxy_and_queues
+            | self.queues.jobs_environment()
+            | self.queues.rescrape_environment()
+            | limits,
             maintain_environment=self.database.on_instance(user=database.MAINTAIN_USER)
             | {"ARCHIVE_BUCKET": self.storage.archive.bucket_name}
             | _variables(stage.retention, stage.partitions, stage.vacuum)
@@ -110,8 +139,7 @@ class HooklineStack(cdk.Stack):
         )
 
     def _monitoring(self, stage: Stage) -> Monitoring:
-        workers = (self.workers.deliver, self.workers.jobs, self.workers.dispatch, self.workers.maintain)
-        functions = (self.api.authorizer, self.api.api, *workers)
+        functions = (*self._measured, self.metrics.metrics)
         monitoring = Monitoring(
             self,
             "Monitoring",
@@ -134,30 +162,27 @@ class HooklineStack(cdk.Stack):
         return monitoring
 
     def _migrate_first(self) -> None:
-        for function in (
-            self.api.authorizer,
-            self.api.api,
-            self.workers.deliver,
-            self.workers.jobs,
-            self.workers.dispatch,
-            self.workers.maintain,
-        ):
+        for function in (*self._measured, self.metrics.metrics):
             self.migration.runs_before(function)
 
     def _grant_database(self) -> None:
-        workers = (self.workers.deliver, self.workers.jobs, self.workers.dispatch)
-        for function in (self.api.authorizer, self.api.api, *workers):
+        workers = (self.workers.deliver, self.workers.jobs, self.workers.rescrape, self.workers.dispatch)
+        for function in (self.api.authorizer, self.api.api, self.api.receive, *workers, self.metrics.metrics):
             self.database.proxy.grant_connect(function, database.APP_USER)
         self.database.instance.grant_connect(self.workers.maintain, database.MAINTAIN_USER)
         self.database.admin_secret.grant_read(self.migration.migrate)
         self.migration.may_look_at_snapshots_of(self.database.instance)
 
     def _grant_queues(self) -> None:
-        for function in (self.api.api, self.workers.deliver, self.workers.jobs, self.workers.dispatch):
+        workers = (self.workers.deliver, self.workers.jobs, self.workers.rescrape, self.workers.dispatch)
+        for function in (self.api.api, *workers):
             for queue in (self.queues.delivery, self.queues.retry):
                 queue.grant(function, "sqs:SendMessage")
+        self.queues.delivery.grant(self.api.receive, "sqs:SendMessage")
         for function in (self.api.api, self.workers.jobs, self.workers.dispatch):
             self.queues.jobs.grant(function, "sqs:SendMessage")
+        for function in (self.api.api, self.api.receive, self.workers.rescrape, self.workers.dispatch):
+            self.queues.rescrape.grant(function, "sqs:SendMessage")
 
         for queue in self.queues.all:  # how many messages there are: /v1/health tells
             queue.grant(self.api.api, "sqs:GetQueueAttributes")
@@ -165,17 +190,21 @@ class HooklineStack(cdk.Stack):
     def _grant_secrets(self) -> None:
         self.storage.admin_key.grant_read(self.api.authorizer)
         self.storage.key.grant(self.api.api, "kms:GenerateDataKey", "kms:Decrypt")
-        self.storage.key.grant(self.workers.deliver, "kms:Decrypt")
+        for function in (self.api.receive, self.workers.deliver, self.workers.rescrape):
+            self.storage.key.grant(function, "kms:Decrypt")
 
     def _outputs(self) -> None:
         values = {
             "ApiUrl": self.api.http_api.api_endpoint,
             "AdminKeySecretArn": self.storage.admin_key.secret_arn,
             "ArchiveBucket": self.storage.archive.bucket_name,
+            "DocumentsBucket": self.storage.documents.bucket_name,
             "NatAddresses": cdk.Fn.join(",", [address.ref for address in self.network.nat_addresses]),
             "DeliveryQueueUrl": self.queues.delivery.queue_url,
             "RetryQueueUrl": self.queues.retry.queue_url,
             "JobsQueueUrl": self.queues.jobs.queue_url,
+            "RescrapeQueueUrl": self.queues.rescrape.queue_url,
+            "RescrapeDlqArn": self.queues.rescrape_dlq.queue_arn,
             "DeliveryDlqArn": self.queues.delivery_dlq.queue_arn,
             "RetryDlqArn": self.queues.retry_dlq.queue_arn,
             "JobsDlqArn": self.queues.jobs_dlq.queue_arn,

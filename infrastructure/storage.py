@@ -1,4 +1,4 @@
-"""What is kept outside Postgres: the key, the archive, and the operator's own API key."""
+"""What is kept outside Postgres: the key, the archive, documents, and the operator's own API key."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -12,7 +12,7 @@ from infrastructure.config import Stage
 
 
 class Storage(Construct):
-    """The KMS key that encrypts everything at rest, the archive bucket, the secret with the admin key."""
+    """The KMS key that encrypts everything at rest, the two buckets, the secret with the admin key."""
 
     def __init__(self, scope: Construct, construct_id: str, *, stage: Stage) -> None:
         super().__init__(scope, construct_id)
@@ -26,12 +26,27 @@ class Storage(Construct):
             removal_policy=keep_or_destroy,
         )
         self.archive = self._archive(keep_or_destroy)
+        self.documents = self._documents(keep_or_destroy, stage.documents_days)
         self.admin_key = self._admin_key()
 
     def _archive(self, removal_policy: cdk.RemovalPolicy) -> s3.Bucket:
+        # An archive that was overwritten by mistake can be brought back.
+        bucket = self._bucket("Archive", removal_policy, written_by="maintain", versioned=True)
+        self._age(bucket)
+        return bucket
+
+    def _documents(self, removal_policy: cdk.RemovalPolicy, days: int) -> s3.Bucket:
+        """What rescrapes brought. Each has a name of its own, so nothing is ever overwritten by another."""
+        bucket = self._bucket("Documents", removal_policy, written_by="rescrape", versioned=False)
+        bucket.add_lifecycle_rule(expiration=cdk.Duration.days(days))
+        return bucket
+
+    def _bucket(
+        self, name: str, removal_policy: cdk.RemovalPolicy, *, written_by: str, versioned: bool
+    ) -> s3.Bucket:
         bucket = s3.Bucket(
             self,
-            "Archive",
+            name,
             encryption=s3.BucketEncryption.KMS,
             encryption_key=self.key,
             bucket_key_enabled=True,  # one KMS call per bucket and day instead of one per object
@@ -39,16 +54,15 @@ class Storage(Construct):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
             minimum_tls_version=1.2,
-            versioned=True,  # an archive that was overwritten by mistake can be brought back
-            # An archive replaces dropped partitions. Emptying a bucket automatically would need a function
-            # of CDK's own, so in dev a bucket that holds objects stops `cdk destroy` and says so.
+            versioned=versioned,
+            # Emptying a bucket automatically would need a function of CDK's own, so in dev a bucket that holds
+            # objects stops `cdk destroy` and says so.
             removal_policy=removal_policy,
         )
-        self._age(bucket)
         cdk.Validations.of(bucket).acknowledge(
             cdk.Acknowledgment(
                 id="AwsSolutions-S1",
-                reason="Only the maintain function writes here, and CloudTrail records who read.",
+                reason=f"Only the {written_by} function writes here, and CloudTrail records who read.",
             )
         )
         return bucket
@@ -71,21 +85,36 @@ class Storage(Construct):
 
     def allow_archiving(self, function: lambda_.Function) -> None:
         """Let the function write, read and verify archives, and take old versions of their files away."""
-        files = self.archive.arn_for_objects("archive/*")
         actions = ("PutObject", "GetObject", "AbortMultipartUpload", "DeleteObjectVersion")
-        for resource, allowed in ((files, actions), (self.archive.bucket_arn, ("ListBucket",))):
-            function.add_to_role_policy(
-                iam.PolicyStatement(actions=[f"s3:{action}" for action in allowed], resources=[resource])
+        self._allow(function, self.archive, "archive", actions, "Files are named by table, time and number")
+        function.add_to_role_policy(
+            iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.archive.bucket_arn])
+        )
+
+    def allow_documents(self, function: lambda_.Function) -> None:
+        """Let the function write documents, and sign links by which others read them in its name."""
+        self._allow(
+            function, self.documents, "documents", ("PutObject", "GetObject"), "Files are named by project"
+        )
+
+    def _allow(
+        self, function: lambda_.Function, in_bucket: s3.Bucket, folder: str, actions: tuple[str, ...], naming: str
+    ) -> None:
+        function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=[f"s3:{action}" for action in actions],
+                resources=[in_bucket.arn_for_objects(f"{folder}/*")],
             )
+        )
         # S3 asks KMS in the function's name, and with a bucket key for the bucket as a whole.
         stack = cdk.Stack.of(self)
-        bucket, role = self.archive.node.default_child, function.role
+        bucket, role = in_bucket.node.default_child, function.role
         if role is None or not isinstance(bucket, s3.CfnBucket):
             raise TypeError("a function of ours has a role, and a bucket is one resource")
         cdk.Validations.of(role).acknowledge(
             cdk.Acknowledgment(
-                id=f"AwsSolutions-IAM5[Resource::<{stack.get_logical_id(bucket)}.Arn>/archive/*]",
-                reason="Files are named by table, time and number; nothing else is kept below archive/.",
+                id=f"AwsSolutions-IAM5[Resource::<{stack.get_logical_id(bucket)}.Arn>/{folder}/*]",
+                reason=f"{naming}; nothing else is kept below {folder}/.",
             )
         )
         function.add_to_role_policy(
@@ -95,7 +124,7 @@ class Storage(Construct):
                 conditions={
                     "StringEquals": {
                         "kms:ViaService": f"s3.{stack.region}.{stack.url_suffix}",
-                        "kms:EncryptionContext:aws:s3:arn": self.archive.bucket_arn,
+                        "kms:EncryptionContext:aws:s3:arn": in_bucket.bucket_arn,
                     }
                 },
             )

@@ -8,13 +8,13 @@ from constructs import Construct
 
 from infrastructure.function import Function, Platform
 from infrastructure.network import Network
-from infrastructure.queues import DELIVER_TIMEOUT, JOBS_TIMEOUT, Queues
+from infrastructure.queues import DELIVER_TIMEOUT, JOBS_TIMEOUT, RESCRAPE_TIMEOUT, Queues
 
 BATCH_SIZE = 10  # messages of up to 100 deliveries each: SQS's most without a batching window
 
 
 class Workers(Construct):
-    """deliver on both queues to endpoints, jobs on its own, dispatch and maintain on schedules."""
+    """deliver on both queues to endpoints, jobs and rescrape on their own, dispatch and maintain on schedules."""
 
     def __init__(
         self,
@@ -26,6 +26,7 @@ class Workers(Construct):
         queues: Queues,
         deliver_environment: dict[str, str],
         jobs_environment: dict[str, str],
+        rescrape_environment: dict[str, str],
         dispatch_environment: dict[str, str],
         maintain_environment: dict[str, str],
     ) -> None:
@@ -35,6 +36,8 @@ class Workers(Construct):
         self._consume(self.deliver, queues.retry, platform.stage.retry_concurrency)
         self.jobs = self._jobs(platform, network, jobs_environment)
         self._consume(self.jobs, queues.jobs, platform.stage.job_concurrency, batch_size=1)
+        self.rescrape = self._rescrape(platform, network, rescrape_environment)
+        self._consume(self.rescrape, queues.rescrape, platform.stage.rescrape_concurrency, batch_size=1)
         self.dispatch = self._dispatch(platform, network, dispatch_environment)
         self.maintain = self._maintain(platform, network, maintain_environment)
 
@@ -63,6 +66,20 @@ class Workers(Construct):
             timeout=JOBS_TIMEOUT,
             # Each batch of a job sends the message for the next. The row counts them; Lambda's own count
             # would stop every job of more than 16.
+            recursive_loop=lambda_.RecursiveLoop.ALLOW,
+        )
+
+    def _rescrape(self, platform: Platform, network: Network, environment: dict[str, str]) -> Function:
+        return Function(
+            self,
+            name="rescrape",
+            platform=platform,
+            placement=network.senders,  # it calls addresses that customers chose, as deliver does
+            environment=environment,
+            memory_mib=512,  # a document of 16 MiB is in memory about ten times over
+            timeout=RESCRAPE_TIMEOUT,
+            # What found no room or is to be tried again goes back to the queue that wakes it. The row counts the
+            # attempts; Lambda's own count would stop what waits in a long line.
             recursive_loop=lambda_.RecursiveLoop.ALLOW,
         )
 

@@ -17,6 +17,7 @@ from local.cloudformation import resources, stores
 from local.cloudformation.custom_resources import CustomResources
 from local.cloudformation.http_api import http_api
 from local.cloudformation.resources import FunctionSpec, ScheduleSpec
+from local.cloudformation.subscriptions import subscriptions
 from local.cloudformation.template import load
 from local.errors import LocalError
 from local.gateway.gateway import Gateway
@@ -24,6 +25,7 @@ from local.lambdas import environment
 from local.lambdas.background import Background
 from local.lambdas.functions import Function
 from local.lambdas.lambda_api import LambdaApi
+from local.lambdas.log_lines import Subscription, tapped
 from local.lambdas.runtime_api import Result
 from local.logs import output_of, say
 from local.mappings.mappings import Mapping
@@ -87,6 +89,7 @@ class Runtime:
         self._background = Background()
         self._functions: dict[str, Function] = {}
         self._mappings: list[Mapping] = []
+        self._subscriptions: list[Subscription] = []
 
     async def start(self) -> None:
         """Everything, in the order its parts need each other. Raises LocalError."""
@@ -119,6 +122,7 @@ class Runtime:
         specs = resources.functions(self._template)
         self._gateway = Gateway(http_api(self._template), self._invoke)
         awaited = self._gateway.functions
+        self._subscriptions = [Subscription(spec, self._run_behind) for spec in subscriptions(self._template)]
         self._functions = {name: self._function(spec, awaited) for name, spec in specs.items()}
         self._lambda_api = LambdaApi(self._functions, self._background)
         self._queues = stores.queues(self._template)
@@ -130,6 +134,8 @@ class Runtime:
                 )
             function, queue = self._own(spec.function), queues[spec.queue_arn]
             self._mappings.append(Mapping(spec, queue=queue, function=function, sqs=sqs))
+        for subscription in self._subscriptions:
+            self._own(subscription.spec.function)
         self._schedules = resources.schedules(self._template)
         for schedule in self._schedules:
             period(schedule)
@@ -143,12 +149,13 @@ class Runtime:
             database_url=self._database.url(user),
             task_root=self._options.root,
         )
+        read = [one for one in self._subscriptions if one.spec.log_group == environment.log_group(spec)]
         return Function(
             spec,
             environment=variables,
             root=self._options.root,
             limit=self._options.max_concurrency,
-            output=output_of(self._short_name(spec.name)),
+            output=tapped(output_of(self._short_name(spec.name)), read),
             niceness=0 if spec.name in awaited else NICENESS,
         )
 
@@ -165,6 +172,7 @@ class Runtime:
         fronts = (self._gateway.stop, self._lambda_api.stop, self._background.stop)
         stops = (*fronts, *(mapping.stop for mapping in self._mappings))
         await asyncio.gather(*(stop(DRAIN_SECONDS) for stop in stops))
+        await asyncio.gather(*(one.finish(DRAIN_SECONDS) for one in self._subscriptions))
 
     async def _start_together(self, sqs: Sqs) -> None:
         """Three strands that need nothing of each other: data and migrations, moto, and the processes."""
@@ -221,6 +229,8 @@ class Runtime:
         }
         self._stack_file.write(facts, self._processes())
         self._keep_doing(self._tend())
+        for subscription in self._subscriptions:
+            self._keep_doing(subscription.keep_delivering())
         for schedule in self._schedules:
             self._keep_doing(keep_firing(schedule, self._fire))
         if self._options.demo:
@@ -259,6 +269,9 @@ class Runtime:
 
     async def _invoke(self, function: str, payload: bytes) -> Result:
         return await self._functions[function].invoke(payload)
+
+    async def _run_behind(self, function: str, payload: bytes) -> None:
+        await self._background.run(self._functions[function], payload)
 
     async def _fire(self, schedule: ScheduleSpec, payload: bytes) -> None:
         self._background.invoke(self._functions[schedule.function], payload)

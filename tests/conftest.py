@@ -205,7 +205,7 @@ def aws(
         monkeypatch.setenv(name, value)
     queues = {
         name: sqs_client.create_queue(QueueName=f"{name}-{uuid4().hex}")["QueueUrl"]
-        for name in ("delivery", "retry", "jobs")
+        for name in ("delivery", "retry", "jobs", "rescrape")
     }
     with mock_aws():
         kms_backends[DEFAULT_ACCOUNT_ID][REGION].keys[kms_key.id] = kms_key
@@ -214,6 +214,7 @@ def aws(
             "DELIVERY_QUEUE_URL": queues["delivery"],
             "RETRY_QUEUE_URL": queues["retry"],
             "JOBS_QUEUE_URL": queues["jobs"],
+            "RESCRAPE_QUEUE_URL": queues["rescrape"],
             "ADMIN_KEY_SECRET_ARN": mocked("secretsmanager").create_secret(
                 Name="admin-key", SecretString="the-admin-key"
             )["ARN"],

@@ -50,7 +50,7 @@ def calls(tree: ast.AST, *names: str) -> Iterator[ast.Call]:
 def given_names() -> list[str]:
     """Every name as often as it is given: those too that are put together, of accepting and of lists."""
     from functions import models
-    from functions.api.queries.accept_statement import ACCEPT
+    from functions.ingest.accept_statement import ACCEPT
 
     literal = [
         call.args[0].value

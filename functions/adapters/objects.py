@@ -1,4 +1,4 @@
-"""The archive's bucket: objects as a whole, objects read bit by bit, and objects of any size written in parts."""
+"""A bucket: objects as a whole, read bit by bit, of any size written in parts, and links to them for others."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -12,7 +12,14 @@ if TYPE_CHECKING:
 
 PART_BYTES = 8 << 20  # S3 takes parts of 5 MiB and more, but for the last, and 10,000 of them
 READ_BYTES = 1 << 20
-CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
+CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=30,
+    retries={"mode": "standard", "total_max_attempts": 5},
+    # Links to what KMS encrypts have to be signed by it, and name the region's own endpoint only in this style.
+    signature_version="s3v4",
+    s3={"addressing_style": "virtual"},
+)
 ABSENT = {"NoSuchKey", "404"}
 
 
@@ -20,7 +27,7 @@ class Bucket:
     """One bucket. What S3 refuses or does not answer is raised: botocore's ClientError, BotoCoreError."""
 
     def __init__(self, name: str) -> None:
-        import boto3  # noqa: PLC0415 - 150 ms, only where the archive is used
+        import boto3  # noqa: PLC0415 - 150 ms, only where there are objects
 
         self.name = name
         self._s3: S3Client = boto3.client("s3", config=CONFIG)
@@ -44,6 +51,15 @@ class Bucket:
                 raise FileNotFoundError(f"s3://{self.name}/{key}") from error
             raise
         yield from body.iter_chunks(READ_BYTES)
+
+    def link(self, key: str, seconds: int) -> str:
+        """A URL by which anybody may read the object for so long, or until the credentials of this process end.
+
+        Those of a role last for hours, and there is no telling how many are left
+        (https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html). Nothing is asked.
+        """
+        asked = {"Bucket": self.name, "Key": key}
+        return self._s3.generate_presigned_url("get_object", Params=asked, ExpiresIn=seconds)
 
     def write(self, key: str, blocks: Iterable[bytes]) -> None:
         """Write what `blocks` yield, never more than a part of it in memory.

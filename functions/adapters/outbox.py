@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functions.adapters import queues
 from functions.adapters.queues import Message
 from functions.domain import messages
+from functions.domain.rescraping import Start
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,18 @@ def send_dead(queue_url: str, letters: Iterable[Follow]) -> None:
         queue_url,
         (Message(messages.dead(messages.DeadLetter(one.id, one.token)), one.project_id) for one in letters),
         once=True,  # a second copy would be taken for the first one redriven
+    )
+
+
+def send_rescrapes(queue_url: str, starts: Iterable[Start | None]) -> None:
+    """One message each; there is nothing to do for None."""
+    queues.send(
+        queue_url,
+        [
+            Message(messages.rescrape(messages.Rescrape(one.id, one.token)), one.project_id, one.delay_seconds)
+            for one in starts
+            if one is not None
+        ],
     )
 
 

@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy.sql.expression import ReleaseSavepointClause, RollbackToSavepointClause, SavepointClause
 
+from functions.adapters import measuring
 from functions.adapters.durations import Durations, middle
+from functions.domain.ids import uuid7
 from functions.settings import settings
 from functions.statements import COMMIT, CONNECT, NAME, SAVEPOINT, UNNAMED
 from functions.telemetry import logger
@@ -111,6 +113,8 @@ def note_retry() -> None:
 def reported(handler: Callable[[Event, Context], Result]) -> Callable[[Event, Context], Result]:
     """A handler whose process says at the end of an invocation how its statements fared, at most once a minute.
 
+    What it noted of requests and operations leaves it each time (adapters/measuring.py).
+
     The first invocation always does: a function that runs once a day has no other. What a process did since its
     last line, less than a minute, is not said when Lambda takes it away.
     """
@@ -118,9 +122,11 @@ def reported(handler: Callable[[Event, Context], Result]) -> Callable[[Event, Co
 
     @wraps(handler)
     def invocation(event: Event, context: Context) -> Result:
+        measuring.begin(getattr(context, "aws_request_id", None))
         try:
             return handler(event, context)
         finally:
+            measuring.flush(function)
             if _window.is_over():
                 say(function)
 
@@ -162,8 +168,12 @@ def line(function: str, durations: dict[str, Durations]) -> dict[str, Any]:
 
 
 def _figures(name: str, of: Durations) -> dict[str, Any]:
-    """`histogram` is [bucket, count, bucket, count, …]: by it the lines of many processes are added up."""
+    """`histogram` is [bucket, count, bucket, count, …]: by it the lines of many processes are added up.
+
+    `id` is the key that the row of these figures gets (functions/metrics), which is made here so that it is one.
+    """
     return {
+        **({"id": uuid7()} if settings().metrics else {}),
         "name": name,
         "count": sum(of.counts),
         "errors": of.errors,

@@ -73,6 +73,16 @@ def credentials_of(project_id: str, webhook_id: str) -> bytes:
     return f"{project_id}/{webhook_id}/credentials".encode()
 
 
+def source_secret_of(project_id: str, source_id: str) -> bytes:
+    """What a source's secrets are bound to."""
+    return f"{project_id}/{source_id}/source-secret".encode()
+
+
+def source_credentials_of(project_id: str, source_id: str) -> bytes:
+    """What a source's credentials to the sender's API are bound to."""
+    return f"{project_id}/{source_id}/source-credentials".encode()
+
+
 def encrypt(key: AESGCM, bound_to: bytes, secret: bytes) -> bytes:
     """Nonce and ciphertext of one secret."""
     nonce = os.urandom(NONCE_BYTES)

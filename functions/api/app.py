@@ -6,14 +6,16 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from sqlalchemy.exc import DBAPIError
 
 from functions.adapters.database import is_transient, sqlstate
+from functions.adapters.gateway import request_id
 from functions.adapters.vault import KmsUnavailableError
 from functions.api import methods, rendering
-from functions.api.caller import request_id
 from functions.api.document import describe
 from functions.api.routes import (
     api_keys,
     applications,
     audit_log,
+    change_events,
+    crawl_sessions,
     dead_letters,
     deliveries,
     erasure,
@@ -22,11 +24,16 @@ from functions.api.routes import (
     jobs,
     levers,
     meta,
+    metrics,
     operations,
     projects,
     replays,
+    rescrapes,
     secrets,
     skips,
+    source_secrets,
+    sources,
+    statistics,
     subscription_tests,
     subscriptions,
     webhooks,
@@ -54,8 +61,12 @@ ROUTES = (
         replays,
         skips,
         dead_letters,
+        sources,
+        source_secrets,
+        rescrapes,
+        statistics,
     ),
-    *(jobs, erasure, audit_log, operations, meta),
+    *(change_events, crawl_sessions, jobs, erasure, audit_log, metrics, operations, meta),
 )
 for module in ROUTES:
     app.include_router(module.router)

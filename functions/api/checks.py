@@ -114,7 +114,12 @@ def queues() -> Finding:
     """Dead messages of the retry queue are dead letters, which customers' endpoints make; all others are ours."""
     known = settings()
     found: dict[str, dict[str, int]] = {}
-    urls = {"delivery": known.delivery_queue_url, "retry": known.retry_queue_url, "jobs": known.jobs_queue_url}
+    urls = {
+        "delivery": known.delivery_queue_url,
+        "retry": known.retry_queue_url,
+        "jobs": known.jobs_queue_url,
+        "rescrape": known.rescrape_queue_url,
+    }
     for name, url in urls.items():
         told = sqs.attributes(url)
         found[name] = _counts(told)
@@ -122,7 +127,7 @@ def queues() -> Finding:
             arn = json.loads(told["RedrivePolicy"])["deadLetterTargetArn"]
             dead = f"{url.rpartition('/')[0]}/{arn.rpartition(':')[2]}"
             found[f"{name}_dlq"] = _counts(sqs.attributes(dead))
-    ours = [name for name in ("delivery_dlq", "jobs_dlq") if found.get(name, {}).get("waiting")]
+    ours = [name for name in ("delivery_dlq", "jobs_dlq", "rescrape_dlq") if found.get(name, {}).get("waiting")]
     if ours:
         return Finding(DEGRADED, f"messages that could not be dealt with are in {', '.join(ours)}", found)
     waiting = sum(found[name]["waiting"] for name in urls)

@@ -20,12 +20,17 @@ TAGS = {
     "event types": "The names of what may happen, with the JSON Schemas of their data.",
     "webhooks": "Endpoints that events are delivered to.",
     "subscriptions": "Which event types a webhook gets.",
+    "sources": "Senders that post to Hookline, and what becomes of what they post.",
     "applications": "The project's own customers, whose events and webhooks stay apart.",
     "deliveries": "One event to one webhook, and every attempt that was made.",
     "dead letters": "Deliveries that ran out of attempts, waiting for a person.",
+    "change events": "What changedetection.io reported, with what became of scraping it again.",
+    "crawl sessions": "The lives and totals of Firecrawl's crawls and batch scrapes.",
+    "statistics": "How deliveries and endpoints fare, by window and bucket.",
     "jobs": "What takes longer than a request, and how far it is.",
     "audit log": "Every change made through this API: who, what, before and after.",
     "projects": "Accounts and their API keys; these calls take the admin key.",
+    "metrics": "Every request to this API and what Hookline did, with how long it took; and both added up.",
     "health": "Whether the service is up, and how it and its database are doing.",
 }
 

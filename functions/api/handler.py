@@ -2,11 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-from functions.adapters import timing
+from functions.adapters import measuring, timing
+from functions.adapters.gateway import CORRELATION_HEADER, correlation_id, request_id
 from functions.api import methods, rendering
 from functions.api.app import app
-from functions.api.caller import CORRELATION_HEADER, body_text, caller_of, correlation_id, request_id
+from functions.api.caller import body_text, caller_of
 from functions.errors import ApiError
+from functions.settings import settings
 from functions.telemetry import logger
 
 if TYPE_CHECKING:
@@ -15,10 +17,13 @@ if TYPE_CHECKING:
 
 @logger.inject_lambda_context(clear_state=True)
 @timing.reported
+@measuring.requests
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """One HTTP request, payload format 2.0."""
     logger.set_correlation_id(correlation_id(event))
     logger.append_keys(request_id=request_id(event))
+    if settings().metrics:
+        measuring.route(methods.route_of(app, event["rawPath"]) or measuring.UNKNOWN_ROUTE)
     if methods.is_head(event):
         answered = {**_admitted(methods.as_get(event), context), "body": "", "isBase64Encoded": False}
     else:

@@ -21,6 +21,14 @@ def allowed(app: APIGatewayHttpResolver, path: str) -> frozenset[str]:
     return written_out or frozenset(route.method for route in app._dynamic_routes if route.rule.match(path))
 
 
+def route_of(app: APIGatewayHttpResolver, path: str) -> str | None:
+    """The route that has the path, as the document writes it: `/v1/events/{event_id}`."""
+    if path in _written_out(app):
+        return path
+    found = next((route.path for route in app._dynamic_routes if route.rule.match(path)), None)
+    return found and found.replace("<", "{").replace(">", "}")
+
+
 def refusal(event: dict[str, Any], known: frozenset[str]) -> Response[str]:
     """405, and to OPTIONS what there is, which is the whole answer (RFC 9110, 9.3.7 and 15.5.6)."""
     http = event["requestContext"]["http"]

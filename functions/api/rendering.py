@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
 
-from functions.errors import ApiError
+from functions.errors import ApiError, problem
 
 JSON = "application/json"
 
@@ -32,9 +32,7 @@ def no_content() -> Response[str]:
 
 
 def error_body(error: ApiError, request_id: str) -> str:
-    details = [{"path": detail.path, "message": detail.message} for detail in error.details]
-    shape = {"code": error.code, "message": error.message, "details": details, "request_id": request_id}
-    return to_json({"error": shape})
+    return to_json(problem(error, request_id))
 
 
 def rfc3339(at: datetime) -> str:

@@ -56,6 +56,8 @@ AHEAD = 2 * KEY_SKEW  # by which the clocks of those who make keys may be before
 class Index:
     """The rows that have these values in an index's columns before the key; `only` is its predicate.
 
+    Without columns it is the key's own, or that of a partial index: every row of the table, for the admin key.
+
     The caller must be allowed to know of them: a cursor may be the key of any of them.
     """
 
@@ -177,16 +179,23 @@ def _leg(walk: Walk, index: Index, low: str, high: str, most: int) -> Select[Any
 
 
 def _in_order(statement: Select[Any], table: Table, index: Index, low: str, high: str) -> Select[Any]:
-    *fixed, (lead, value) = index.at
-    key = table.c.id
-    place, at = tuple_(lead, key), _unseen(value, lead.type)
     return statement.where(
-        *(column == _unseen(of, column.type) for column, of in fixed),
-        place >= tuple_(at, literal(low, key.type)),
-        place < tuple_(at, literal(high, key.type)),
+        *_places(table.c.id, index, low, high),
         *_in_partitions(table, low, high),
         *index.only,
     ).order_by(*_order(table, index))
+
+
+def _places(key: Column[Any], index: Index, low: str, high: str) -> Iterator[ColumnElement[bool]]:
+    if not index.at:
+        yield key >= _unseen(low, key.type)
+        yield key < _unseen(high, key.type)
+        return
+    *fixed, (lead, value) = index.at
+    yield from (column == _unseen(of, column.type) for column, of in fixed)
+    place, at = tuple_(lead, key), _unseen(value, lead.type)
+    yield place >= tuple_(at, literal(low, key.type))
+    yield place < tuple_(at, literal(high, key.type))
 
 
 def _in_partitions(table: Table, low: str, high: str) -> list[ColumnElement[bool]]:
@@ -201,8 +210,10 @@ def _in_partitions(table: Table, low: str, high: str) -> list[ColumnElement[bool
     return [table.c.id >= uuid7_floor(start), table.c.id < uuid7_floor(end)]
 
 
-def _order(rows: FromClause, index: Index) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+def _order(rows: FromClause, index: Index) -> tuple[ColumnElement[Any], ...]:
     """By the key alone in effect, and yet no order of any other index."""
+    if not index.at:
+        return (rows.c.id.desc(),)
     return rows.c[index.at[-1][0].name].desc(), rows.c.id.desc()
 
 

@@ -1,16 +1,17 @@
 """One invocation: claims what its messages name, sends, records, and sends the messages that follow."""
 
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
-from functions.adapters import outbox, queues
+from functions.adapters import measuring, outbox, queues
 from functions.adapters.database import again, transaction
 from functions.adapters.outbox import Follow
 from functions.adapters.queues import Receiving
-from functions.adapters.sender import Response, send
+from functions.adapters.sender import Errand, Response, send
 from functions.deliver import dead_letters, health, intake
 from functions.deliver.claims import Lane, claim
 from functions.deliver.dead_letters import Fate
@@ -53,27 +54,43 @@ class Invocation:
     def run(self, batch: Batch) -> list[Received]:
         """Deliver what the messages name. Those that are to fail: dying dead letters, and what is not ours."""
         self._claim(batch)
-        for finished in send(self._outbound.requests(), may_connect=may_connect):
-            heard = time.monotonic()
-            for one in finished:
-                if isinstance(one, Response):
-                    self._done.append((one, self._outbound.done(one)))
-                    self._is_urgent |= one.request.reference.webhook.strict
-                elif isinstance(one, Receiving):
-                    self._take_in(one)
-            if self._is_time_to_record():
-                self._record()
-            self._suspect()
-            self._outbound.was_deaf(time.monotonic() - heard)
+        self._send()
         self._record()
         self._give_back()
         return [*(one for one, letter in batch.letters if self._is_dying(one, letter)), *batch.foreign]
+
+    def _send(self) -> None:
+        """Send, and take up meanwhile what is done: of the time that is measured, only the sending counts."""
+        with measuring.measured("send", "deliver.send") as sending:
+            answers = 0
+            for finished in send(self._outbound.requests(), may_connect=may_connect):
+                sending.pause()
+                answers += self._heard(finished)
+                sending.go_on()
+            sending.count(answers=answers)
+
+    def _heard(self, finished: Sequence[Response | Errand]) -> int:
+        """Take what has come; how many answers of endpoints are among it."""
+        heard = time.monotonic()
+        for one in finished:
+            if isinstance(one, Response):
+                self._done.append((one, self._outbound.done(one)))
+                self._is_urgent |= one.request.reference.webhook.strict
+            elif isinstance(one, Receiving):
+                self._take_in(one)
+        if self._is_time_to_record():
+            self._record()
+        self._suspect()
+        self._outbound.was_deaf(time.monotonic() - heard)
+        return sum(isinstance(one, Response) for one in finished)
 
     def _claim(self, batch: Batch) -> None:
         if not batch.tokens:
             return
         lease_ms = self._context.get_remaining_time_in_millis() + LEASE_MARGIN_MS
-        taken = again(lambda: claim(batch.tokens, lease_ms, self._lane, self._outbound.busy()))
+        with measuring.measured("claim", "deliver.claim") as claiming:
+            taken = again(lambda: claim(batch.tokens, lease_ms, self._lane, self._outbound.busy()))
+            claiming.count(named=len(batch.tokens), claimed=len(taken.claims))
         aside = set_aside(taken.claims)
         self._outbound.add(aside.sendable)
         _send_woken(aside.woken)
@@ -112,7 +129,9 @@ class Invocation:
             return
         results, self._done, self._is_urgent = results_of(self._done), [], False
         ended = {one.claim.webhook.id for one in results if self._outbound.is_last(one.claim)}
-        recorded = record(results, ended)
+        with measuring.measured("record", "deliver.record") as recording:
+            recorded = record(results, ended)
+            recording.count(attempts=len(results), retries=len(recorded.retries), dead=len(recorded.dead))
         logger.info(
             "recorded",
             attempts=len(results),

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from functions.adapters import metrics, outbox, queues, timing
+from functions.adapters import measuring, metrics, outbox, queues, timing
 from functions.adapters.database import transaction
 from functions.adapters.outbox import Follow
 from functions.adapters.queues import Message
 from functions.dispatch.disabling import disable_failing
-from functions.dispatch.sweeps import Due, due_dead_letters, due_deliveries, due_jobs, due_lines
+from functions.dispatch.sweeps import Due, due_dead_letters, due_deliveries, due_jobs, due_lines, due_rescrapes
 from functions.domain import messages
 from functions.domain.figures import heartbeats
 from functions.domain.figures.measures import DISPATCHER_HEARTBEAT
@@ -32,17 +32,28 @@ def handler(_event: dict[str, Any], context: "LambdaContext") -> dict[str, int]:
     Webhooks whose endpoints have failed for days are disabled; `disabled` is how many.
     """
     counts = {
-        "deliveries": _drain(due_deliveries, _send_deliveries, context),
-        "lines": _drain(due_lines, _send_deliveries, context),
-        "dead_letters": _drain(due_dead_letters, _send_dead_letters, context),
-        "jobs": _drain(due_jobs, _send_jobs, context),
-        "disabled": _disable(context),
+        name: _measured(name, work)
+        for name, work in (
+            ("deliveries", lambda: _drain(due_deliveries, _send_deliveries, context)),
+            ("lines", lambda: _drain(due_lines, _send_deliveries, context)),
+            ("dead_letters", lambda: _drain(due_dead_letters, _send_dead_letters, context)),
+            ("jobs", lambda: _drain(due_jobs, _send_jobs, context)),
+            ("rescrapes", lambda: _drain(due_rescrapes, _send_rescrapes, context)),
+            ("disabled", lambda: _disable(context)),
+        )
     }
     with transaction() as connection:
         heartbeats.succeeded(connection, heartbeats.DISPATCH, datetime.now(UTC), counts)
     metrics.publish({DISPATCHER_HEARTBEAT: 1})
     logger.info("dispatched", counts=counts)
     return counts
+
+
+def _measured(name: str, work: Callable[[], int]) -> int:
+    with measuring.measured("dispatch", f"dispatch.{name}") as sweep:
+        found = work()
+        sweep.count(found=found)
+    return found
 
 
 def _drain(
@@ -74,6 +85,12 @@ def _send_dead_letters(due: list[Due]) -> None:
 def _send_jobs(due: list[Due]) -> None:
     bodies = ((messages.job(messages.Job(d.id, d.token)), d.project_id) for d in due)
     queues.send(settings().jobs_queue_url, (Message(body, project_id) for body, project_id in bodies))
+
+
+def _send_rescrapes(due: list[Due]) -> None:
+    """But for those that failed for good: their functions were lost as often as they may be tried."""
+    bodies = ((messages.rescrape(messages.Rescrape(d.id, d.token)), d.project_id) for d in due if d.again)
+    queues.send(settings().rescrape_queue_url, (Message(body, project_id) for body, project_id in bodies))
 
 
 def _disable(context: "LambdaContext") -> int:

@@ -1,4 +1,4 @@
-"""The sweeps: deliveries, dead letters and jobs whose time has come. Each statement takes a bounded batch."""
+"""The sweeps: deliveries, dead letters, jobs and rescrapes whose time has come, in bounded batches."""
 
 import json
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, TextClause, text
 
 from functions.adapters.database import transaction
 from functions.adapters.outbox import Follow
-from functions.domain import ordering
+from functions.domain import ordering, rescraping
 from functions.statements import named
 
 DISPATCH_LOCK = 7_306_871_995  # one dispatcher at a time; another that starts meanwhile just ends
@@ -88,6 +88,33 @@ SELECT coalesce(json_agg(json_build_array(id, token, project_id)), '[]')::text F
 )
 
 
+# One that is queued had its message lost, or waits in a long queue: it is sent again with its token, as a job is.
+# Of one in progress the function is gone, since its lease ends after that. It is queued again, unless that was its
+# last try.
+RESCRAPES = named(
+    "dispatch.take_rescrapes",
+    text("""
+WITH due AS MATERIALIZED (
+  SELECT c.id, c.rescrape_status = 'in_progress' AS lost,
+    c.rescrape_attempts >= coalesce(CAST(s.rescrape ->> 'max_attempts' AS integer), :most_attempts) AS last
+  FROM webhook.change_events c JOIN webhook.sources s ON s.id = c.source_id
+  WHERE c.rescrape_sweep_at <= now() ORDER BY c.rescrape_sweep_at LIMIT :most FOR UPDATE OF c SKIP LOCKED
+), sent AS (
+  UPDATE webhook.change_events c
+  SET rescrape_status = CASE WHEN d.lost AND d.last THEN 'failed' ELSE 'queued' END,
+      rescrape_error = CASE WHEN d.lost THEN :lost ELSE c.rescrape_error END,
+      rescrape_finished_at = CASE WHEN d.lost AND d.last THEN now() END,
+      rescrape_sweep_at = CASE WHEN NOT (d.lost AND d.last) THEN now() + least(greatest(
+        now() - uuid_extract_timestamp(CAST(c.rescrape_job_id AS uuid)), interval '90 s'), interval '15 min') END
+  FROM due d WHERE c.id = d.id
+  RETURNING c.id, c.rescrape_token, c.project_id, c.rescrape_status
+)
+SELECT coalesce(json_agg(json_build_array(id, rescrape_token, project_id, 0, rescrape_status = 'queued')),
+  '[]')::text FROM sent
+"""),
+)
+
+
 def due_deliveries(most: int) -> list[Due] | None:
     """Take up to `most` deliveries that are due; None when another dispatcher is at work."""
     with transaction() as connection:
@@ -116,11 +143,16 @@ def due_jobs(most: int) -> list[Due] | None:
     return _sweep(JOBS, most)
 
 
-def _sweep(statement: TextClause, most: int) -> list[Due] | None:
+def due_rescrapes(most: int) -> list[Due] | None:
+    """Take up to `most` rescrapes whose message or function was lost; `again` are those that are to be sent."""
+    return _sweep(RESCRAPES, most, lost=rescraping.LOST, most_attempts=rescraping.Policy().max_attempts)
+
+
+def _sweep(statement: TextClause, most: int, **given: Any) -> list[Due] | None:
     with transaction() as connection:
         if not _alone(connection):
             return None
-        return _taken(connection, statement, {"most": most})
+        return _taken(connection, statement, {"most": most, **given})
 
 
 def _taken(connection: Connection, statement: TextClause, given: dict[str, Any]) -> list[Due]:

@@ -14,11 +14,12 @@ UID = re.compile(r"[A-Za-z0-9._-]{1,255}")
 MAX_MILLISECONDS = (1 << 48) - 1  # a UUIDv7's clock
 
 
-def uuid7() -> str:
-    """A new UUIDv7: 48 bits of Unix time in ms, 74 random bits."""
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
+def uuid7(ms: int | None = None) -> str:
+    """A new UUIDv7: 48 bits of Unix time in ms, that of now unless it is told, and 74 random bits."""
+    value = (time.time_ns() // 1_000_000 if ms is None else ms) << 80 | int.from_bytes(os.urandom(10))
     value = value & ~(0xF << 76) | 0x7 << 76
-    return str(UUID(int=value & ~(0x3 << 62) | 0x2 << 62))
+    text = f"{value & ~(0x3 << 62) | 0x2 << 62:032x}"  # by way of UUID it takes twice as long
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def uuid7_floor(at: datetime) -> str:

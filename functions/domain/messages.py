@@ -1,5 +1,5 @@
 """The bodies of queue messages: up to 100 deliveries to make, or one dead letter on its way to the DLQ; and on the
-queue of their own, the next batch of a background job."""
+queues of their own, the next batch of a background job and a change event to scrape again."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -38,6 +38,14 @@ class Job:
     token: int
 
 
+@dataclass(frozen=True)
+class Rescrape:
+    """A change event whose page is to be scraped again, while its row has this token."""
+
+    id: str
+    token: int
+
+
 def pack(deliveries: Sequence[tuple[str, int]]) -> Iterator[str]:
     """Bodies for these (delivery id, token) pairs."""
     for start in range(0, len(deliveries), DELIVERIES_PER_MESSAGE):
@@ -50,6 +58,10 @@ def dead(letter: DeadLetter) -> str:
 
 def job(one: Job) -> str:
     return _body(job=one.id, token=one.token)
+
+
+def rescrape(one: Rescrape) -> str:
+    return _body(rescrape=one.id, token=one.token)
 
 
 def parse(body: str) -> Deliveries | DeadLetter:
@@ -74,6 +86,17 @@ def parse_job(body: str) -> Job:
     except (ValueError, TypeError, RecursionError) as error:
         raise ForeignMessageError(f"not a message of ours: {error}") from error
     raise ForeignMessageError("not a message of ours: no job")
+
+
+def parse_rescrape(body: str) -> Rescrape:
+    """What a message of the rescrape queue says. Raises ForeignMessageError for what `rescrape` does not write."""
+    try:
+        match json.loads(body):
+            case {"v": 1, "rescrape": key, "token": token}:
+                return Rescrape(_uuid(key), _token(token))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ForeignMessageError(f"not a message of ours: {error}") from error
+    raise ForeignMessageError("not a message of ours: no rescrape")
 
 
 def _body(**content: object) -> str:

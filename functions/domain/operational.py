@@ -102,7 +102,7 @@ LEFT JOIN webhook.webhook_dlq l
 WHERE d.id = ANY (CAST(:ids AS uuid[])) AND NOT starts_with(d.event_type, :reserved)
 """),
 )
-# As accepting an event finds its webhooks (api/queries/accept_statement.py): each pattern is one index look-up
+# As accepting an event finds its webhooks (ingest/accept_statement.py): each pattern is one index look-up
 # among the subscriptions of webhooks that are bound to no application, and one among those of its own. Once for
 # each webhook and type; filters are asked of each event's data.
 STORE = named(

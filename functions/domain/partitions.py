@@ -60,6 +60,8 @@ def all_series() -> tuple[Series, ...]:
         _series("webhook_deliveries", cut.deliveries, options="WITH (fillfactor = 45)"),
         _series("webhook_delivery_attempts", cut.attempts),
         _series("audit_log", cut.audit_log),
+        _series("request_metrics", cut.request_metrics),
+        _series("operation_metrics", cut.operation_metrics),
     )
 
 

@@ -1,7 +1,7 @@
 """How long partitions stay, and which of their rows are needed for longer (A6, C7, D11).
 
 Needed are: a delivery that is not finished; the event and the attempts of one; the same for a delivery whose dead
-letter waits for a person. Of the audit log nothing is ever needed.
+letter waits for a person. Of the audit log and of metrics nothing is ever needed.
 """
 
 from collections.abc import Sequence
@@ -93,9 +93,12 @@ ORDER BY e.project_id, e.external_id ON CONFLICT DO NOTHING
 
 def days(series: Series, retention: Retention) -> int:
     """How long rows of the table stay."""
-    return {"webhook_events": retention.events_days, "audit_log": retention.audit_log_days}.get(
-        series.table, retention.deliveries_days
-    )
+    return {
+        "webhook_events": retention.events_days,
+        "audit_log": retention.audit_log_days,
+        "request_metrics": retention.metrics_days,
+        "operation_metrics": retention.metrics_days,
+    }.get(series.table, retention.deliveries_days)
 
 
 def is_due(series: Series, partition: Partition, retention: Retention, now: datetime) -> bool:

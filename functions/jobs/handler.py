@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
-from functions.adapters import outbox, queues, timing
+from functions.adapters import measuring, outbox, queues, timing
 from functions.adapters.database import again, is_transient
 from functions.adapters.outbox import Follow
 from functions.adapters.queues import Message
@@ -47,7 +47,12 @@ def _handled(record: dict[str, Any]) -> bool:
 
 def _batch(message: messages.Job) -> Done | None:
     try:
-        return again(lambda: progress.advance(message.id, message.token))
+        with measuring.measured("job", "jobs.batch", job_id=message.id) as batch:
+            done = again(lambda: progress.advance(message.id, message.token))
+            if done is not None:
+                batch.belongs_to(done.project_id)
+                batch.count(changed=done.changed)
+            return done
     except Exception as error:
         if isinstance(error, DBAPIError) and is_transient(error):
             raise

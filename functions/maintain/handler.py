@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from functions.adapters import timing
+from functions.adapters import measuring, timing
 from functions.adapters.database import connect_owner
 from functions.domain.figures import heartbeats
 from functions.maintain import (
@@ -16,11 +16,14 @@ from functions.maintain import (
     expired_secrets,
     gauges,
     idempotency_keys,
+    inbound_retention,
     orphans,
     partitions,
     project_retention,
+    recall,
     restore,
     retention,
+    statistics,
     vacuum,
 )
 from functions.maintain.run import Run
@@ -36,11 +39,14 @@ JOBS: dict[str, Callable[[Run], dict[str, Any]]] = {
     "expired_secrets": expired_secrets.run,
     "gauges": gauges.run,
     "idempotency_keys": idempotency_keys.run,
+    "inbound_retention": inbound_retention.run,
     "orphans": orphans.run,
     "partitions": partitions.run,
     "project_retention": project_retention.run,
+    "recall": recall.run,
     "restore": restore.run,
     "retention": retention.run,
+    "statistics": statistics.run,
     "vacuum": vacuum.run,
 }
 MARGIN_MS = 60_000  # a batch that began in time ends in time; a quarter of the invocation when that is shorter
@@ -75,7 +81,8 @@ def _remembered(connection: Connection, name: str, run: Run) -> dict[str, Any]:
     """The job's counts, which its heartbeat keeps, as it keeps the error of a run that failed."""
     beat = heartbeats.job(name)
     try:
-        counts = JOBS[name](run)
+        with measuring.measured("maintain", f"maintain.{name}"):
+            counts = JOBS[name](run)
     except Exception as error:
         _remember(connection, partial(heartbeats.failed, connection, beat, run.now, error))
         raise

@@ -18,8 +18,17 @@ from functions.models.configuration import (
     webhooks,
 )
 from functions.models.figures import heartbeats, reports
+from functions.models.inbound import (
+    change_events,
+    crawl_pages,
+    crawl_sessions,
+    source_expiring_secrets,
+    sources,
+)
 from functions.models.lifecycle import archive_chunks, archives
+from functions.models.metrics import operation_metrics, request_metrics
 from functions.models.operations import audit_log, jobs
+from functions.models.statistics import delivery_statistics, endpoint_rankings, statistics_progress
 from functions.models.traffic import (
     webhook_deliveries,
     webhook_delivery_attempts,
@@ -34,12 +43,22 @@ __all__ = [
     "archive_chunks",
     "archives",
     "audit_log",
+    "change_events",
+    "crawl_pages",
+    "crawl_sessions",
+    "delivery_statistics",
+    "endpoint_rankings",
     "heartbeats",
     "idempotency_keys",
     "jobs",
     "metadata",
+    "operation_metrics",
     "projects",
     "reports",
+    "request_metrics",
+    "source_expiring_secrets",
+    "sources",
+    "statistics_progress",
     "webhook_deliveries",
     "webhook_delivery_attempts",
     "webhook_dlq",

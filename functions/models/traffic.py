@@ -53,6 +53,11 @@ webhook_event_ids = Table(
     Column("project_id", KEY, ForeignKey(projects.c.id, ondelete="CASCADE"), primary_key=True),
     Column("external_id", String(255), primary_key=True),
     Column("event_id", KEY, nullable=False),
+    Column(
+        "received",
+        JSONB,
+        comment="Of an event that came through a source: which one, and the headers of the request that are kept",
+    ),
     comment="The callers' own event ids, unique per project over all partitions of webhook_events",
 )
 

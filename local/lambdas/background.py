@@ -19,7 +19,7 @@ class Background:
         self._stopping = asyncio.Event()
 
     def invoke(self, function: Function, payload: bytes) -> None:
-        task = watched(self._run(function, payload))
+        task = watched(self.run(function, payload))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -31,7 +31,8 @@ class Background:
         for task in self._tasks:
             task.cancel()
 
-    async def _run(self, function: Function, payload: bytes) -> None:
+    async def run(self, function: Function, payload: bytes) -> None:
+        """One to its end, for whoever has something to wait for."""
         for attempt in range(function.spec.async_retries + 1):
             if attempt and await self._stopped_within(RETRY_SECONDS[attempt - 1]):
                 return

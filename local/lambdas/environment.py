@@ -54,6 +54,11 @@ def of_function(spec: FunctionSpec, *, endpoints: Endpoints, database_url: str, 
     return {**from_shell(), **_set_by_lambda(spec, task_root), **spec.environment, **overrides}
 
 
+def log_group(spec: FunctionSpec) -> str:
+    """The log that a function writes to, by the name that Lambda gives it."""
+    return f"/aws/lambda/{spec.name}"
+
+
 def from_shell() -> dict[str, str]:
     """What a child needs of the caller's environment to run at all."""
     return {name: os.environ[name] for name in KEPT_FROM_SHELL if name in os.environ}
@@ -69,7 +74,7 @@ def _set_by_lambda(spec: FunctionSpec, task_root: Path) -> Mapping[str, str]:
         "AWS_LAMBDA_FUNCTION_NAME": spec.name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{spec.name}",
+        "AWS_LAMBDA_LOG_GROUP_NAME": log_group(spec),
         "AWS_LAMBDA_LOG_STREAM_NAME": "local",
         "AWS_REGION": REGION,
         "LAMBDA_TASK_ROOT": str(task_root),

@@ -138,7 +138,7 @@ def test_no_schema_spells_null_as_a_choice_where_a_type_would_do(document: Docum
 
 
 def test_ids_times_and_urls_have_formats(document: Document) -> None:
-    free = {"external_id", "correlation_id", "request_id", "resource_id"}
+    free = {"external_id", "correlation_id", "request_id", "resource_id", "watch_id"}
     for name, schema in answered(document):
         for field, one in schema.get("properties", {}).items():
             if "string" not in one.get("type", []) or "enum" in one:

@@ -21,12 +21,20 @@ WHERE n.nspname = 'webhook' AND c.relkind IN ('r', 'p') AND NOT c.relispartition
 """
 
 
-OF_NO_PROJECT = {"archive_chunks", "archives", "heartbeats", "reports"}  # the deployment's own
+OF_NO_PROJECT = {
+    "archive_chunks",
+    "archives",
+    "heartbeats",
+    "reports",
+    "statistics_progress",
+}  # the deployment's own
 PARENTS = {  # column → the table that says whose the row is; "" when the column itself does
     "project_id": "",
     "owner_id": "",
     "webhook_id": "webhooks",
     "event_type_id": "webhook_event_types",
+    "source_id": "sources",
+    "session_id": "crawl_sessions",
 }
 
 
@@ -69,8 +77,10 @@ def things(service: Service, client: Client, *, uid: str = "") -> Things:
         "subscription_id": webhook["subscriptions"][0]["id"],
         "webhook_id": webhook["id"],
     }
+    ids["source_id"] = made(client("POST", "/v1/sources", {"kind": "github", "name": "repo", **bound}))["id"]
     ids["dead_letter_id"] = _dead_letter(service.sql, ids)
     ids["job_id"] = _job(service.sql, ids, bound.get("application_id"))
+    ids |= _inbound(service.sql, ids, bound.get("application_id"))
     return Things(ids, bound.get("application_id", ""))
 
 
@@ -158,3 +168,40 @@ def _job(sql: pg8000.native.Connection, ids: dict[str, str], application_id: str
         application=application_id,
     )
     return str(id)
+
+
+def _inbound(sql: pg8000.native.Connection, ids: dict[str, str], application_id: str | None) -> dict[str, str]:
+    """What a source of each kind has sent: a change, and news of a crawl."""
+    watch = str(uuid4())
+    given = {"webhook": ids["webhook_id"], "application": application_id}
+    [[source]] = sql.run(
+        "INSERT INTO webhook.sources (project_id, application_id, name, kind, secret, rescrape, credentials)"
+        " SELECT project_id, CAST(:application AS uuid), 'inbound', 'changedetection', 'x', '{}', 'x'"
+        " FROM webhook.webhooks WHERE id = CAST(:webhook AS uuid) RETURNING id",
+        **given,
+    )
+    [[change]] = sql.run(
+        "INSERT INTO webhook.change_events (project_id, source_id, event_id, watch_id, watch_url, detected_at,"
+        " rescrape_status, rescrape_error)"
+        " SELECT project_id, id, CAST(:event AS uuid), :watch, 'https://x/', now(), 'failed', 'no room'"
+        " FROM webhook.sources WHERE id = CAST(:source AS uuid) RETURNING id",
+        event=ids["event_id"],
+        watch=watch,
+        source=source,
+    )
+    [[session]] = sql.run(
+        "INSERT INTO webhook.crawl_sessions (project_id, source_id, job_id, kind)"
+        " SELECT project_id, id, :job, 'crawl' FROM webhook.sources WHERE id = CAST(:source AS uuid) RETURNING id",
+        job=ids["job_id"],
+        source=source,
+    )
+    sql.run(
+        "INSERT INTO webhook.crawl_pages (session_id, page_hash)"
+        " VALUES (CAST(:id AS uuid), decode(md5('page'), 'hex'))",
+        id=str(session),
+    )
+    return {
+        "change_event_id": str(change),
+        "crawl_session_id": str(session),
+        "watch_id": watch,
+    }

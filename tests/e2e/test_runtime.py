@@ -56,7 +56,8 @@ def test_stack_json_says_where_everything_is(service: Service) -> None:
     assert requests.get(f"{stack['api_url']}/health", timeout=10).json() == {"status": "healthy"}
     assert set(stack["processes"]) == {
         *("supervisor", "postgres", "sqs", "aws"),
-        *("authorizer", "api", "deliver", "dispatch", "jobs", "maintain", "migrate"),
+        *("authorizer", "api", "receive", "deliver", "rescrape", "dispatch"),
+        *("jobs", "maintain", "metrics", "migrate"),
     }
     assert processes(stack, "supervisor") == [service.process.pid if service.process else 0]
     for url in stack["queues"].values():
@@ -64,6 +65,23 @@ def test_stack_json_says_where_everything_is(service: Service) -> None:
     assert service.request("GET", "/v1/webhooks").status_code == 200
     assert "hookline_admin" in stack["database_url"]
     assert Path(stack["log_file"]).read_text().count("\n") > 0
+
+
+def test_what_was_asked_is_found_among_the_metrics(service: Service) -> None:
+    assert works(service)
+
+    def found(kind: str, **narrowed: str) -> list[dict[str, Any]]:
+        answer = service.request("GET", f"/v1/metrics/{kind}", params=narrowed)
+        assert answer.status_code == 200, answer.text
+        return list(answer.json()["data"])
+
+    accepted = {"path": "/v1/events", "method": "POST", "status": "202"}
+    service.wait_until(lambda: found("requests", **accepted))
+    request = found("requests", **accepted)[-1]
+    service.wait_until(lambda: found("operations", request_id=request["request_id"]))
+    (operation,) = found("operations", request_id=request["request_id"])
+    assert (operation["operation_name"], operation["success"]) == ("ingest.events", True)
+    assert 0 < operation["duration_ms"] < request["duration_ms"]
 
 
 def test_everything_listens_on_loopback_only(service: Service) -> None:

@@ -85,6 +85,11 @@ class Template:
         logical_id, resource = self.named("AWS::SQS::Queue", "QueueName", f"{stage}-{name}")
         return logical_id, resource["Properties"]
 
+    def bucket(self, name: str) -> tuple[str, dict[str, Any]]:
+        """The logical id and the properties of the bucket that an output of the stack names."""
+        logical_id = self.document["Outputs"][f"{name}Bucket"]["Value"]["Ref"]
+        return logical_id, self.resources[logical_id]["Properties"]
+
     def environment(self, name: str) -> dict[str, Any]:
         return self.function(name)[1]["Environment"]["Variables"]
 

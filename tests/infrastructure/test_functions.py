@@ -13,35 +13,45 @@ INSTANCE = "AWS::RDS::DBInstance"
 FUNCTIONS = {
     "authorizer": (9, 512, "Functions that use the proxy"),
     "api": (29, 1024, "Functions that use the proxy"),
+    "receive": (29, 1024, "Functions that use the proxy"),
     "deliver": (60, 1769, "Functions that call webhooks"),
     "jobs": (60, 512, "Functions that use the proxy"),
+    "rescrape": (180, 512, "Functions that call webhooks"),
     "dispatch": (55, 512, "Functions that use the proxy"),
     "maintain": (900, 1769, "Functions on the instance"),
+    "metrics": (60, 512, "Functions that use the proxy"),
     "migrate": (900, 512, "Functions on the instance"),
 }
 
-EVERYWHERE = {"STAGE", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL", "SLOW_STATEMENT_MS"} | {
+EVERYWHERE = {"STAGE", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL", "SLOW_STATEMENT_MS", "METRICS"} | {
     f"DATABASE_{part}" for part in ("HOST", "PORT", "NAME", "USER")
 }
 QUEUES = {"DELIVERY_QUEUE_URL", "RETRY_QUEUE_URL"}
 JOBS = {"JOBS_QUEUE_URL"}
+RESCRAPES = {"RESCRAPE_QUEUE_URL"}
 EGRESS = {"EGRESS_SCHEMES", "EGRESS_PORTS", "EGRESS_ALLOWED_NETWORKS"}
 ENVIRONMENT = {
     "authorizer": EVERYWHERE | {"ADMIN_KEY_SECRET_ARN"},
-    "api": EVERYWHERE | QUEUES | JOBS | EGRESS | {"KMS_KEY_ID"},
+    "api": EVERYWHERE | QUEUES | JOBS | RESCRAPES | EGRESS | {"KMS_KEY_ID"},
+    "receive": EVERYWHERE | RESCRAPES | {"DELIVERY_QUEUE_URL", "KMS_KEY_ID"},
     "deliver": EVERYWHERE | QUEUES | EGRESS | {"KMS_KEY_ID"},
     "jobs": EVERYWHERE | QUEUES | JOBS,
-    "dispatch": EVERYWHERE | QUEUES | JOBS,
+    "rescrape": EVERYWHERE | QUEUES | RESCRAPES | EGRESS | {"KMS_KEY_ID", "DOCUMENTS_BUCKET"},
+    "dispatch": EVERYWHERE | QUEUES | JOBS | RESCRAPES,
     "maintain": EVERYWHERE | {"DATABASE_CA_FILE", "ARCHIVE_BUCKET"},
+    "metrics": EVERYWHERE,
     "migrate": EVERYWHERE | {"DATABASE_CA_FILE", "DATABASE_SECRET_ARN", "DATABASE_INSTANCE_ID"},
 }
 DATABASE = {
     "authorizer": (PROXY, "hookline_app"),
     "api": (PROXY, "hookline_app"),
+    "receive": (PROXY, "hookline_app"),
     "deliver": (PROXY, "hookline_app"),
     "jobs": (PROXY, "hookline_app"),
+    "rescrape": (PROXY, "hookline_app"),
     "dispatch": (PROXY, "hookline_app"),
     "maintain": (INSTANCE, "hookline_maintain"),
+    "metrics": (PROXY, "hookline_app"),
     "migrate": (INSTANCE, "hookline_admin"),
 }
 
@@ -114,30 +124,31 @@ def test_the_urls_and_arns_are_those_of_our_resources(template: Template) -> Non
     assert environment["RETRY_QUEUE_URL"] == {"Ref": template.queue("retry")[0]}
     assert environment["JOBS_QUEUE_URL"] == {"Ref": template.queue("jobs")[0]}
     assert environment["KMS_KEY_ID"] == {"Fn::GetAtt": [*template.of_type("AWS::KMS::Key"), "Arn"]}
-    [bucket] = template.of_type("AWS::S3::Bucket")
-    assert template.environment("maintain")["ARCHIVE_BUCKET"] == {"Ref": bucket}
+    assert environment["RESCRAPE_QUEUE_URL"] == {"Ref": template.queue("rescrape")[0]}
+    assert template.environment("maintain")["ARCHIVE_BUCKET"] == {"Ref": template.bucket("Archive")[0]}
+    assert template.environment("rescrape")["DOCUMENTS_BUCKET"] == {"Ref": template.bucket("Documents")[0]}
     secret = template.environment("authorizer")["ADMIN_KEY_SECRET_ARN"]["Ref"]
     assert template.resources[secret]["Type"] == "AWS::SecretsManager::Secret"
     assert secret in referred(template.document["Outputs"]["AdminKeySecretArn"])
 
 
 def test_webhooks_may_be_https_on_public_addresses_only(template: Template) -> None:
-    for name in ("api", "deliver"):
+    for name in ("api", "deliver", "rescrape"):
         environment = template.environment(name)
         assert environment["EGRESS_SCHEMES"] == "https"
         assert environment["EGRESS_PORTS"] == "443,8443"
         assert environment["EGRESS_ALLOWED_NETWORKS"] == ""
 
 
-@pytest.mark.parametrize("name", ["deliver", "jobs"])
+@pytest.mark.parametrize("name", ["deliver", "jobs", "rescrape"])
 def test_what_sends_to_its_own_queue_may_wake_itself_for_ever(template: Template, name: str) -> None:
     assert template.function(name)[1]["RecursiveLoop"] == "Allow"
 
 
-@pytest.mark.parametrize(("name", "attempts", "seconds"), [("dispatch", 0, 60), ("maintain", 2, 1800)])
-def test_a_scheduled_run_that_failed_is_not_repeated_late(
-    template: Template, name: str, attempts: int, seconds: int
-) -> None:
+@pytest.mark.parametrize(
+    ("name", "attempts", "seconds"), [("dispatch", 0, 60), ("maintain", 2, 1800), ("metrics", 2, 21_600)]
+)
+def test_what_failed_is_not_repeated_late(template: Template, name: str, attempts: int, seconds: int) -> None:
     logical_id, _ = template.function(name)
     _, config = template.named("AWS::Lambda::EventInvokeConfig", "FunctionName", {"Ref": logical_id})
     assert config["Properties"]["MaximumRetryAttempts"] == attempts

@@ -27,7 +27,7 @@ def test_everything_else_that_runs_waits_for_the_migration(template: Template) -
     migrate, _ = template.function("migrate")
     others = [name for name in template.of_type("AWS::Lambda::Function") if name != migrate]
     others += [name for resource_type in WOKEN for name in template.of_type(resource_type)]
-    assert len(others) == 6 + 3 + 2 + 1 + 1 + 11
+    assert len(others) == 9 + 4 + 3 + 2 + 1 + 13
     assert [name for name in others if run not in template.after(name)] == []
 
 

@@ -12,9 +12,9 @@ from infrastructure.config import DEV
 from tests.infrastructure.synthesized import Template, referred
 
 ALARM = "AWS::CloudWatch::Alarm"
-WATCHED = ("authorizer", "api", "deliver", "jobs", "dispatch", "maintain")
+WATCHED = (*("authorizer", "api", "receive", "deliver", "jobs", "rescrape", "dispatch", "maintain", "metrics"),)
 ALARMS = {
-    *("delivery-dlq", "retry-dlq", "jobs-dlq", "delivery-age", "jobs-age", "api-5xx"),
+    *("delivery-dlq", "retry-dlq", "jobs-dlq", "rescrape-dlq", "delivery-age", "jobs-age", "api-5xx"),
     *(f"{name}-{end}" for name in WATCHED for end in ("errors", "throttles")),
     *("dispatcher", "reports", "overdue", "table-warning", "table-critical", "table-rows", "partitions"),
     *("default-rows", "transaction-ids", "connections", "database-cpu", "database-storage"),

@@ -28,14 +28,19 @@ CONNECT = {"rds-db:connect"}
 READ_SECRET = {"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"}
 FILES = {"s3:AbortMultipartUpload", "s3:DeleteObjectVersion", "s3:GetObject", "s3:PutObject"}
 ARCHIVE = FILES | {"s3:ListBucket"}
+DOCUMENTS = {"s3:GetObject", "s3:PutObject"}
+USE_KEY = {"kms:Decrypt", "kms:GenerateDataKey"}
 
 ALLOWED = {
     "authorizer": LOGS | NETWORK_INTERFACES | CONNECT | READ_SECRET,
     "api": LOGS | NETWORK_INTERFACES | CONNECT | SEND | COUNT | {"kms:Decrypt", "kms:GenerateDataKey"},
+    "receive": LOGS | NETWORK_INTERFACES | CONNECT | SEND | {"kms:Decrypt"},
     "deliver": LOGS | NETWORK_INTERFACES | CONNECT | SEND | CONSUME | {"kms:Decrypt"},
     "jobs": LOGS | NETWORK_INTERFACES | CONNECT | SEND | CONSUME,
+    "rescrape": LOGS | NETWORK_INTERFACES | CONNECT | SEND | CONSUME | DOCUMENTS | USE_KEY,
     "dispatch": LOGS | NETWORK_INTERFACES | CONNECT | SEND,
     "maintain": LOGS | NETWORK_INTERFACES | CONNECT | ARCHIVE | {"kms:Decrypt", "kms:GenerateDataKey"},
+    "metrics": LOGS | NETWORK_INTERFACES | CONNECT,
     "migrate": LOGS | NETWORK_INTERFACES | READ_SECRET | {"rds:DescribeDBSnapshots"},
 }
 every_function = pytest.mark.parametrize("name", ALLOWED)
@@ -75,7 +80,9 @@ def test_nothing_is_allowed_by_a_wildcard_action_or_a_managed_policy(template: T
             assert not any("*" in action for action in as_list(statement["Action"]))
 
 
-@pytest.mark.parametrize("name", ["authorizer", "api", "deliver", "jobs", "dispatch"])
+@pytest.mark.parametrize(
+    "name", ["authorizer", "api", "receive", "deliver", "jobs", "rescrape", "dispatch", "metrics"]
+)
 def test_the_application_connects_to_the_proxy_as_itself(template: Template, name: str) -> None:
     parts = _only(template, name, "rds-db:connect")["Fn::Join"][1]
     assert parts[-1] == "/hookline_app"
@@ -89,15 +96,22 @@ def test_maintain_connects_to_the_instance_as_itself(template: Template) -> None
 
 
 def test_maintain_reads_and_writes_archives_and_nothing_else_in_the_bucket(template: Template) -> None:
-    [bucket] = template.of_type("AWS::S3::Bucket")
+    bucket, _ = template.bucket("Archive")
     [files] = [s for s in template.statements("maintain") if set(as_list(s["Action"])) == FILES]
     assert files["Resource"] == {"Fn::Join": ["", [{"Fn::GetAtt": [bucket, "Arn"]}, "/archive/*"]]}
     assert _only(template, "maintain", "s3:ListBucket") == {"Fn::GetAtt": [bucket, "Arn"]}
 
 
-def test_maintain_uses_the_key_through_the_bucket_only(template: Template) -> None:
-    [bucket] = template.of_type("AWS::S3::Bucket")
-    [used] = [s for s in template.statements("maintain") if "kms:Decrypt" in as_list(s["Action"])]
+def test_rescrape_reads_and_writes_documents_and_nothing_else_in_the_bucket(template: Template) -> None:
+    bucket, _ = template.bucket("Documents")
+    [files] = [s for s in template.statements("rescrape") if set(as_list(s["Action"])) == DOCUMENTS]
+    assert files["Resource"] == {"Fn::Join": ["", [{"Fn::GetAtt": [bucket, "Arn"]}, "/documents/*"]]}
+
+
+@pytest.mark.parametrize(("name", "files"), [("maintain", "Archive"), ("rescrape", "Documents")])
+def test_files_are_encrypted_through_their_bucket_only(template: Template, name: str, files: str) -> None:
+    bucket, _ = template.bucket(files)
+    [used] = [s for s in template.statements(name) if "kms:GenerateDataKey" in as_list(s["Action"])]
     condition = used["Condition"]["StringEquals"]
     assert condition["kms:EncryptionContext:aws:s3:arn"] == {"Fn::GetAtt": [bucket, "Arn"]}
     assert condition["kms:ViaService"]["Fn::Join"][1][0] == "s3."
@@ -119,10 +133,12 @@ def test_each_secret_has_one_reader(template: Template) -> None:
 @pytest.mark.parametrize(
     ("name", "sends_to"),
     [
-        ("api", {"delivery", "retry", "jobs"}),
+        ("api", {"delivery", "retry", "jobs", "rescrape"}),
+        ("receive", {"delivery", "rescrape"}),
         ("deliver", {"delivery", "retry"}),
         ("jobs", {"delivery", "retry", "jobs"}),
-        ("dispatch", {"delivery", "retry", "jobs"}),
+        ("rescrape", {"delivery", "retry", "rescrape"}),
+        ("dispatch", {"delivery", "retry", "jobs", "rescrape"}),
     ],
 )
 def test_messages_go_to_our_own_queues_only(template: Template, name: str, sends_to: set[str]) -> None:
@@ -132,10 +148,11 @@ def test_messages_go_to_our_own_queues_only(template: Template, name: str, sends
 def test_each_queue_has_one_consumer(template: Template) -> None:
     assert _queues(template, "deliver", "sqs:ReceiveMessage") == {"delivery", "retry"}
     assert _queues(template, "jobs", "sqs:ReceiveMessage") == {"jobs"}
+    assert _queues(template, "rescrape", "sqs:ReceiveMessage") == {"rescrape"}
 
 
 def test_a_dead_letter_queue_is_counted_by_the_api_and_touched_by_no_function(template: Template) -> None:
-    dlqs = {template.queue(name)[0] for name in ("delivery-dlq", "retry-dlq", "jobs-dlq")}
+    dlqs = {template.queue(name)[0] for name in ("delivery-dlq", "retry-dlq", "jobs-dlq", "rescrape-dlq")}
     for name in ALLOWED:
         of_dlqs = [s for s in template.statements(name) if dlqs & set(referred(s["Resource"]))]
         allowed = {action for statement in of_dlqs for action in as_list(statement["Action"])}
@@ -144,7 +161,7 @@ def test_a_dead_letter_queue_is_counted_by_the_api_and_touched_by_no_function(te
 
 def _queues(template: Template, name: str, action: str) -> set[str]:
     """The queues on which a function may do this; KeyError when there is something else."""
-    names = {template.queue(queue)[0]: queue for queue in ("delivery", "retry", "jobs")}
+    names = {template.queue(queue)[0]: queue for queue in ("delivery", "retry", "jobs", "rescrape")}
     return {
         names[arn["Fn::GetAtt"][0]]
         for statement in template.statements(name)

@@ -4,11 +4,16 @@ import pytest
 
 from tests.infrastructure.synthesized import Template
 
-CONSUMERS = {"delivery": ("deliver", 10), "retry": ("deliver", 10), "jobs": ("jobs", 1)}
+CONSUMERS = {
+    "delivery": ("deliver", 10),
+    "retry": ("deliver", 10),
+    "jobs": ("jobs", 1),
+    "rescrape": ("rescrape", 1),
+}
 every_queue = pytest.mark.parametrize("lane", CONSUMERS)
 
 
-def test_there_are_two_lanes_and_the_jobs_with_a_dead_letter_queue_each(template: Template) -> None:
+def test_there_are_two_lanes_jobs_and_rescrapes_with_a_dead_letter_queue_each(template: Template) -> None:
     stage = template.path.name.split(".")[0]
     names = {queue["Properties"]["QueueName"] for queue in template.of_type("AWS::SQS::Queue").values()}
     assert names == {f"{stage}-{name}{end}" for name in CONSUMERS for end in ("", "-dlq")}
@@ -52,8 +57,8 @@ def test_concurrency_is_the_stage_s(dev: Template, prod: Template) -> None:
         mappings = template.of_type("AWS::Lambda::EventSourceMapping").values()
         return sorted(mapping["Properties"]["ScalingConfig"]["MaximumConcurrency"] for mapping in mappings)
 
-    assert limits(dev) == [2, 2, 4]
-    assert limits(prod) == [4, 20, 50]
+    assert limits(dev) == [2, 2, 2, 4]
+    assert limits(prod) == [4, 20, 20, 50]
 
 
 def test_queues_are_encrypted_and_take_tls_only(template: Template) -> None:

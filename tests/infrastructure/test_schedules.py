@@ -5,6 +5,7 @@ import json
 import pytest
 
 from functions.maintain.handler import JOBS
+from functions.maintain.statistics import LAG
 from tests.infrastructure.synthesized import Template
 
 SCHEDULE = "AWS::Scheduler::Schedule"
@@ -19,10 +20,12 @@ SCHEDULE = "AWS::Scheduler::Schedule"
         ("expired-secrets", "maintain", "cron(25 * * * ? *)", {"job": "expired_secrets"}, 2, 1800),
         ("gauges", "maintain", "rate(5 minutes)", {"job": "gauges"}, 0, 300),
         ("idempotency-keys", "maintain", "cron(30 * * * ? *)", {"job": "idempotency_keys"}, 2, 1800),
+        ("inbound-retention", "maintain", "cron(40 1 * * ? *)", {"job": "inbound_retention"}, 2, 1800),
         ("orphans", "maintain", "cron(45 0 * * ? *)", {"job": "orphans"}, 2, 1800),
         ("partitions", "maintain", "rate(1 hour)", {"job": "partitions"}, 2, 1800),
         ("project-retention", "maintain", "cron(50 * * * ? *)", {"job": "project_retention"}, 2, 1800),
         ("retention", "maintain", "cron(35 * * * ? *)", {"job": "retention"}, 2, 1800),
+        ("statistics", "maintain", "rate(1 minute)", {"job": "statistics"}, 0, 60),
         ("vacuum", "maintain", "cron(15 4 * * ? *)", {"job": "vacuum"}, 2, 1800),
     ],
 )
@@ -50,7 +53,7 @@ def test_a_schedule_starts_its_function(
 
 
 def test_there_are_no_other_schedules_and_no_legacy_rules(template: Template) -> None:
-    assert len(template.of_type(SCHEDULE)) == 11
+    assert len(template.of_type(SCHEDULE)) == 13
     assert template.of_type("AWS::Events::Rule") == {}
 
 
@@ -92,3 +95,10 @@ def test_the_scheduler_may_invoke_these_functions_and_nothing_else(template: Tem
     assert statement["Resource"] == [
         {"Fn::GetAtt": [template.function(name)[0], "Arn"]} for name in ("dispatch", "maintain")
     ]
+
+
+def test_attempts_are_counted_when_none_can_be_written_any_more(template: Template) -> None:
+    """By then the invocation that made one is over, and so is the statement that it died in (its timeout)."""
+    statement_seconds, clocks_seconds = 20, 30
+    deliver = template.function("deliver")[1]["Timeout"]
+    assert LAG.total_seconds() >= deliver + statement_seconds + clocks_seconds

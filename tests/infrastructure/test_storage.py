@@ -1,4 +1,6 @@
-"""The key, the archive and the admin key."""
+"""The key, the archive, the documents and the admin key."""
+
+import pytest
 
 from tests.infrastructure.synthesized import Template
 
@@ -10,16 +12,21 @@ def test_the_key_rotates_and_outlives_production(prod: Template, dev: Template) 
         assert key["DeletionPolicy"] == policy
 
 
-def test_the_archive_is_private_encrypted_and_versioned(template: Template) -> None:
-    bucket = template.only("AWS::S3::Bucket")["Properties"]
+@pytest.mark.parametrize("name", ["Archive", "Documents"])
+def test_files_are_private_and_encrypted(template: Template, name: str) -> None:
+    _, bucket = template.bucket(name)
     [rule] = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
-    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+def test_an_archive_that_was_overwritten_can_be_brought_back(template: Template) -> None:
+    assert template.bucket("Archive")[1]["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert "VersioningConfiguration" not in template.bucket("Documents")[1], "each document has its own name"
 
 
 def test_files_get_colder_and_only_old_versions_and_broken_uploads_go(template: Template) -> None:
-    [rule] = template.only("AWS::S3::Bucket")["Properties"]["LifecycleConfiguration"]["Rules"]
+    [rule] = template.bucket("Archive")[1]["LifecycleConfiguration"]["Rules"]
     assert rule == {
         "Status": "Enabled",
         "Transitions": [{"StorageClass": "GLACIER_IR", "TransitionInDays": 90}],
@@ -28,8 +35,15 @@ def test_files_get_colder_and_only_old_versions_and_broken_uploads_go(template: 
     }
 
 
-def test_the_archive_takes_tls_1_2_only(template: Template) -> None:
-    statements = template.only("AWS::S3::BucketPolicy")["Properties"]["PolicyDocument"]["Statement"]
+def test_documents_are_kept_as_long_as_change_events(template: Template) -> None:
+    [rule] = template.bucket("Documents")[1]["LifecycleConfiguration"]["Rules"]
+    assert rule == {"Status": "Enabled", "ExpirationInDays": 365}
+
+
+@pytest.mark.parametrize("name", ["Archive", "Documents"])
+def test_files_travel_by_tls_1_2_only(template: Template, name: str) -> None:
+    _, policy = template.named("AWS::S3::BucketPolicy", "Bucket", {"Ref": template.bucket(name)[0]})
+    statements = policy["Properties"]["PolicyDocument"]["Statement"]
     denied = [s["Condition"] for s in statements if s["Effect"] == "Deny" and s["Action"] == "s3:*"]
     assert {"Bool": {"aws:SecureTransport": "false"}} in denied
     assert {"NumericLessThan": {"s3:TlsVersion": 1.2}} in denied
@@ -47,6 +61,7 @@ def test_the_outputs_are_what_an_operator_asks_for(template: Template) -> None:
         "ApiUrl",
         "AdminKeySecretArn",
         "ArchiveBucket",
+        "DocumentsBucket",
         "NatAddresses",
         "DeliveryQueueUrl",
         "RetryQueueUrl",
@@ -54,5 +69,7 @@ def test_the_outputs_are_what_an_operator_asks_for(template: Template) -> None:
         "RetryDlqArn",
         "JobsQueueUrl",
         "JobsDlqArn",
+        "RescrapeQueueUrl",
+        "RescrapeDlqArn",
         "AlarmTopicArn",
     }

@@ -56,6 +56,7 @@ def bucket(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("ARCHIVE_CHUNK_ROWS", "7")
     monkeypatch.setenv("ARCHIVE_LOCK_MS", "200")
     monkeypatch.setenv("ARCHIVE_LOCK_TRIES", "1")
+    monkeypatch.setenv("RETENTION_METRICS_DAYS", "3650")  # a story of their own: test_metrics_archived.py
     settings.cache_clear()
     yield name
     settings.cache_clear()

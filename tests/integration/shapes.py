@@ -1,6 +1,6 @@
 """How to break each rule of the schema: `UPDATE … SET` this of the row that fits (tests/migrations/rows.py)."""
 
-from tests.migrations.rows import ANOTHER, HELD
+from tests.migrations.rows import ANOTHER, HELD, KEY
 
 NO_V7 = "id = gen_random_uuid()"
 
@@ -215,6 +215,67 @@ BREAKS: dict[str, dict[str, str | list[str]]] = {
         "archive_chunks_counts_range": ["number = -1", "rows = 0", "bytes = 0"],
         "archive_chunks_sha256_length": "sha256 = 'short'",
     },
+    "request_metrics": {
+        "request_metrics_id_is_uuidv7": NO_V7,
+        "request_metrics_status_code_range": ["status_code = 99", "status_code = 600"],
+        "request_metrics_duration_range": ["duration_ms = -1", "duration_ms = 'infinity'", "duration_ms = 'NaN'"],
+        "request_metrics_extra_metadata_is_an_object": "extra_metadata = '[]'",
+    },
+    "operation_metrics": {
+        "operation_metrics_id_is_uuidv7": NO_V7,
+        "operation_metrics_duration_range": [
+            "duration_ms = -1",
+            "duration_ms = 'infinity'",
+            "duration_ms = 'NaN'",
+        ],
+        "operation_metrics_error_of_failures": "success = true",
+        "operation_metrics_extra_metadata_is_an_object": "extra_metadata = '1'",
+    },
+    "sources": {
+        "sources_id_is_uuidv7": NO_V7,
+        "sources_name_not_empty": "name = ''",
+        "sources_kind_known": "kind = 'mail'",
+        "sources_environment_shape": "environment = 'a b'",
+        "sources_secret_not_empty": "secret = '', deleted_at = NULL",
+        "sources_verification_is_an_object": "verification = '[]'",
+        "sources_event_types_is_an_object": "event_types = '[]'",
+        "sources_ip_allowlist_size": "ip_allowlist = '{}'",
+        "sources_max_body_bytes_range": ["max_body_bytes = 0", "max_body_bytes = 5242881"],
+        "sources_replay_window_range": ["replay_window_seconds = 0", "replay_window_seconds = 86401"],
+        "sources_rescrape_is_an_object": "rescrape = '1'",
+        "sources_version_range": "version = 0",
+    },
+    "source_expiring_secrets": {"source_expiring_secrets_secret_not_empty": "secret = ''"},
+    "change_events": {
+        "change_events_id_is_uuidv7": NO_V7,
+        "change_events_watch_not_empty": ["watch_id = ''", "watch_url = ''"],
+        "change_events_metadata_is_an_object": "metadata = '[]'",
+        "change_events_rescrape_status_known": "rescrape_status = 'lost', rescrape_sweep_at = NULL",
+        "change_events_rescrape_counts_range": ["rescrape_attempts = -1", "rescrape_token = 0"],
+        "change_events_unfinished_is_swept": [
+            "rescrape_sweep_at = NULL",
+            "rescrape_status = NULL",
+            "rescrape_status = 'completed'",
+        ],
+        "change_events_failure_has_error": "rescrape_status = 'failed', rescrape_sweep_at = NULL",
+        "change_events_document_whole": ["document_key = 'k'", "document_bytes = 1"],
+        "change_events_document_bytes_range": "document_key = 'k', document_bytes = -1",
+    },
+    "crawl_sessions": {
+        "crawl_sessions_id_is_uuidv7": NO_V7,
+        "crawl_sessions_job_not_empty": "job_id = ''",
+        "crawl_sessions_kind_known": "kind = 'scrape'",
+        "crawl_sessions_status_known": "status = 'lost', completed_at = now()",
+        "crawl_sessions_ended_has_time": ["status = 'completed'", "completed_at = now()"],
+        "crawl_sessions_counts_range": [
+            *(f"{name} = -1" for name in ("pages_total", "bytes_received", "credits_used", "duration_ms")),
+            "pages_succeeded = -1, pages_failed = 2",
+            "pages_succeeded = 2, pages_failed = -1",
+        ],
+        "crawl_sessions_pages_add_up": ["pages_received = 2", "pages_failed = 1"],
+        "crawl_sessions_metadata_is_an_object": "metadata = '1'",
+    },
+    "crawl_pages": {"crawl_pages_hash_length": "page_hash = 'short'"},
     "heartbeats": {
         "heartbeats_name_shape": "name = 'A b' WHERE true",
         "heartbeats_counts_are_an_object": "counts = '[]' WHERE true",
@@ -222,4 +283,29 @@ BREAKS: dict[str, dict[str, str | list[str]]] = {
         "heartbeats_failure_has_error": ["error = 'e' WHERE true", "failed_at = now() WHERE true"],
     },
     "reports": {"reports_figures_are_an_object": "figures = '[]' WHERE true"},
+    "delivery_statistics": {
+        "delivery_statistics_subject": [
+            "subject_id = uuidv7()",
+            "webhook_id = NULL, subject_id = uuidv7()",
+            f"application_id = '{KEY}'",
+        ],
+        "delivery_statistics_resolution_known": "resolution = 15",
+        "delivery_statistics_bucket_begins": "bucket = bucket + interval '5 minutes'",
+        "delivery_statistics_counts_range": ["succeeded = -1", "other = -1", "deliveries_failed = -1"],
+        "delivery_statistics_first_range": ["first_succeeded = -1", "first_succeeded = first_attempts + 1"],
+        "delivery_statistics_time_range": ["time_longest_ms = -1", "time_total_ms = 1"],
+        "delivery_statistics_time_shape": [
+            "time_buckets = '{1,2}'",
+            "time_buckets = '{-1}'",
+            "time_counts = '{0}'",
+        ],
+    },
+    "endpoint_rankings": {
+        "endpoint_rankings_window_known": "window_hours = 2",
+        "endpoint_rankings_counts_range": ["attempts = 0", "succeeded = -1", "succeeded = attempts + 1"],
+    },
+    "statistics_progress": {
+        "statistics_progress_name_known": "name = 'ranking_2h', position = NULL WHERE true",
+        "statistics_progress_position_of_attempts": "position = NULL WHERE true",
+    },
 }

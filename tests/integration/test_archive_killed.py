@@ -13,7 +13,6 @@ from typing import Any
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
-from sqlalchemy import Engine, event
 
 from functions.adapters.objects import Bucket
 from tests.integration.archive_scene import (
@@ -27,61 +26,15 @@ from tests.integration.archive_scene import (
     retain,
 )
 from tests.integration.conftest import Service
+from tests.integration.dying import KilledError, until_it_lives
 from tests.integration.killable import run_jobs
 
 __all__ = ["bucket"]
 KILLS = 50
 HELD: dict[str, Any] = {"status": "pending", "delivered_at": None, "failed_at": None, "sweep_at": "infinity"}
 MOST_ROUNDS = 400
-MOST_STEPS = 1_000
 RESTORE = {"job": "restore", "from": "2026-06-01", "to": "2026-06-01", "days": 1}
 REMOVE = [{"job": "archive"}, {"job": "retention"}]
-
-
-class KilledError(BaseException):
-    """No handler of ours takes it for an error of the database or of S3."""
-
-
-@contextmanager
-def dying_at(step: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The `step`-th statement, commit or call of S3 from now on does not happen, and none after it."""
-    done = 0
-
-    def count(*_: Any, **__: Any) -> None:
-        nonlocal done
-        done += 1
-        if done >= step:
-            raise KilledError
-
-    def counted(call: Callable[..., Any]) -> Callable[..., Any]:
-        def instead(*given: Any) -> Any:
-            count()
-            return call(*given)
-
-        return instead
-
-    with monkeypatch.context() as patched:
-        for name in ("put", "get", "read", "write", "_part"):
-            patched.setattr(Bucket, name, counted(getattr(Bucket, name)))
-        for moment in ("before_cursor_execute", "commit"):
-            event.listen(Engine, moment, count)
-        try:
-            yield
-        finally:
-            for moment in ("before_cursor_execute", "commit"):
-                event.remove(Engine, moment, count)
-
-
-def until_it_lives(work: Callable[[], bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run `work` again and again, each time dying a few steps later, until it says it is done."""
-    for step in range(1, MOST_STEPS, 3):
-        try:
-            with dying_at(step, monkeypatch):
-                if work():
-                    return
-        except KilledError:
-            pass
-    raise AssertionError("it never came to an end")
 
 
 def removed() -> bool:

@@ -97,7 +97,7 @@ def test_a_message_that_was_never_sent_is_sent_by_dispatch(service: Service, rec
     service.webhook(url=receiver.url)
     service.event()
     service.messages()
-    counts = {"deliveries": 0, "lines": 0, "dead_letters": 0, "jobs": 0, "disabled": 0}
+    counts = dict.fromkeys(("deliveries", "lines", "dead_letters", "jobs", "rescrapes", "disabled"), 0)
     assert dispatch.handler({}, Context()) == counts
     make_due(service)
     assert dispatch.handler({}, Context())["deliveries"] == 1

@@ -81,17 +81,17 @@ def test_another_projects_id_is_a_conflict_and_tells_nothing(service: Service, n
 def test_concurrent_duplicates_are_one_event(service: Service) -> None:
     """Two transactions at once: the second waits for the first, then answers alike."""
     from functions.adapters.database import engine
-    from functions.api import ingest
     from functions.api.caller import Caller
     from functions.api.schemas.events import EventIn
+    from functions.ingest import ingesting
 
     service.webhook()
     caller = Caller(False, service.project_id, "", uuid7(), frozenset("*"), "c", "r", "")
     body = '{"events":[{"type":"a","data":1,"id":"same"}]}'
-    sent = ingest.Sent([EventIn(type="a", data=1, id="same")], body, batch=False)
+    sent = ingesting.Sent([EventIn(type="a", data=1, id="same")], body, batch=False)
     first = engine().connect()
     begun = first.begin()
-    answer = ingest.ingest(first, caller, sent).answers
+    answer = ingesting.ingest(first, caller, sent).answers
     seen: list[Answer] = []
 
     def second() -> None:
@@ -99,7 +99,7 @@ def test_concurrent_duplicates_are_one_event(service: Service) -> None:
 
         other = sqlalchemy.create_engine(engine().url)
         with other.begin() as connection:
-            seen.append(ingest.ingest(connection, caller, sent).answers)
+            seen.append(ingesting.ingest(connection, caller, sent).answers)
         other.dispose()
 
     thread = threading.Thread(target=second)

@@ -216,4 +216,4 @@ def test_application_and_environment_are_answered_alike_everywhere(service: Serv
     for shown in (read, listed_):
         assert {name: shown[name] for name in sent} == sent
         assert shown["expunged_at"] is None
-    assert set(read) - set(listed_) == {"data", "correlation_id"}
+    assert set(read) - set(listed_) == {"data", "correlation_id", "received"}

@@ -6,6 +6,8 @@ from typing import Any
 
 from functions.api.app import app
 from functions.deliver import handler as deliver
+from functions.domain.ids import uuid7
+from tests.integration import sources_scene
 from tests.integration.conftest import Answer, Client, Context, Service
 
 NOWHERE = "http://127.0.0.1:9/hook"  # nobody listens: what is sent there fails
@@ -144,6 +146,25 @@ def writes_of_traffic(service: Service) -> Iterator[Write]:
     )
 
 
+def writes_of_rescrapes(service: Service) -> Iterator[Write]:
+    source, change = uuid7(), uuid7()
+    service.sql.run(
+        "INSERT INTO webhook.sources (id, project_id, name, kind, secret, rescrape, credentials)"
+        " VALUES (:id, :project, 's', 'changedetection', 's', '{}', 'c')",
+        id=source,
+        project=service.project_id,
+    )
+    service.sql.run(
+        "INSERT INTO webhook.change_events (id, project_id, source_id, event_id, watch_id, watch_url, detected_at)"
+        " VALUES (:id, :project, :source, uuidv7(), 'w', 'https://x/', now())",
+        id=change,
+        project=service.project_id,
+        source=source,
+    )
+    route, path = "/v1/change-events/{change_event_id}/rescrape", f"/v1/change-events/{change}/rescrape"
+    yield Write("POST", route, path, {}, "change_event.rescraped", change, "after")
+
+
 def since(service: Service) -> str:
     ((at,),) = service.sql.run("SELECT webhook.rfc3339(now() - interval '5 minutes')")
     return str(at)
@@ -178,6 +199,16 @@ def check(service: Service, client: Client, write: Write) -> None:
         assert there == {"both": ["before", "after"], "none": []}.get(write.shown, [write.shown]), entry
 
 
+def writes_of_sources(service: Service) -> Iterator[Write]:
+    path, route = "/v1/sources", "/v1/sources/{source_id}"
+    yield Write("POST", path, path, {"kind": "github", "name": "n"}, "source.created", shown="after")
+    id = sources_scene.source(service)["id"]
+    yield Write("PATCH", route, f"{path}/{id}", {"name": "m"}, "source.updated")
+    rotate = f"{route}/rotate-secret", f"{path}/{id}/rotate-secret"
+    yield Write("POST", *rotate, {}, "source.secret_rotated", id, shown="after", warning=True)
+    yield Write("DELETE", route, f"{path}/{id}", None, "source.deleted", id, shown="before", warning=True)
+
+
 def made(answer: Answer) -> str:
     return str(answer.body["id"])
 
@@ -189,8 +220,10 @@ def test_each_write_leaves_its_entry(service: Service) -> None:
         (writes_of_webhooks, service.client),
         (writes_of_subscriptions, service.client),
         (writes_of_traffic, service.client),
+        (writes_of_rescrapes, service.client),
         (writes_of_projects, service.admin),
         (writes_of_event_types, service.client),
+        (writes_of_sources, service.client),
     ):
         for write in writes(service):
             check(service, client, write)

@@ -42,7 +42,8 @@ def test_a_service_that_is_well_says_so_part_by_part(well: Service) -> None:
     assert check(answer, "pool")["figures"]["max_connections"] == 100
     assert check(answer, "pool")["figures"]["pool_size"] == 1
     assert check(answer, "partitions")["figures"]["days_ahead"].keys() == {
-        *("webhook_events", "webhook_deliveries", "webhook_delivery_attempts", "audit_log")
+        *("webhook_events", "webhook_deliveries", "webhook_delivery_attempts", "audit_log"),
+        *("request_metrics", "operation_metrics"),
     }
 
 

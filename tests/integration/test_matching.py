@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from functions.api.queries import accepting
 from functions.domain import filters
 from functions.domain.event_types import patterns_matching
+from functions.ingest import accepting
 from tests.integration.conftest import Answer, Client, Service
 
 LARGE = {"amount": {"gt": 100}}

@@ -18,6 +18,7 @@ from tests.integration.conftest import Context, Service
 from tests.integration.locks import while_waiting
 
 BIG = ("webhook_events", "webhook_deliveries", "webhook_delivery_attempts", "audit_log")
+MADE = 16 + 5 * 4  # days of events, and months of everything else
 EVENT = (
     "INSERT INTO webhook.webhook_events (id, project_id, type, data, correlation_id)"
     " SELECT CAST(webhook.uuidv7_floor(CAST(:at AS timestamptz) + n * interval '1 ms') AS uuid), :project, 'a.b',"
@@ -44,7 +45,7 @@ def in_default(service: Service, table: str) -> int:
 
 def test_missing_partitions_are_made_once_and_rows_go_into_them(service: Service) -> None:
     service.sql.run("DELETE FROM webhook.audit_log")
-    assert run(service) == {"made": 16 + 4 + 4 + 4, "drained": 0, "default_rows": 0}
+    assert run(service) == {"made": MADE, "drained": 0, "default_rows": 0}
     assert run(service) == {"made": 0, "drained": 0, "default_rows": 0}
     assert len(partitions(service, "webhook_events")) == 17
     service.webhook()
@@ -75,7 +76,7 @@ def test_rows_in_the_default_partition_are_moved_with_everything_that_is_in_them
     before = {table: service.sql.run(f"SELECT * FROM webhook.{table} ORDER BY id") for table in BIG}
     assert [in_default(service, table) for table in BIG] == [3, 3, 0, len(before["audit_log"])]
     counts = run(service)
-    assert counts == {"made": 28, "drained": 6 + len(before["audit_log"]), "default_rows": 0}
+    assert counts == {"made": MADE, "drained": 6 + len(before["audit_log"]), "default_rows": 0}
     assert {table: service.sql.run(f"SELECT * FROM webhook.{table} ORDER BY id") for table in BIG} == before
     assert [in_default(service, table) for table in BIG] == [0, 0, 0, 0]
     assert service.client("GET", f"/v1/events/{sent[0]}").body["deliveries"]["pending"] == 1

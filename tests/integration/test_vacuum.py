@@ -9,7 +9,7 @@ from tests.integration.maintain_scene import run_job
 
 pytestmark = pytest.mark.new_database
 
-PARENTS = 4
+PARENTS = 6
 STATE = (
     "SELECT n_dead_tup, vacuum_count, analyze_count, n_mod_since_analyze FROM pg_stat_user_tables"
     " WHERE schemaname = 'webhook' AND relname = :table"

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import event as hooks
 
 from functions.adapters import database
-from functions.api.catalog import Catalog
 from functions.domain.json_schema import Compiled
+from functions.ingest.catalog import Catalog
 from tests.integration.conftest import Answer, Client, Service
 
 NewProject = Callable[..., tuple[str, Client]]

@@ -15,6 +15,11 @@ HASH = "\\x" + "ab" * 32
 MINE = {"project_id": KEY}
 OF_WEBHOOK = {**MINE, "webhook_id": KEY}
 
+NO_COUNTS = dict.fromkeys(
+    ("redirected", "rejected", "throttled", "server_error", "timed_out", "dns_error", "connection_error",
+     "tls_error", "invalid_response", "refused", "other", "deliveries_failed"), 0
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Row:
@@ -64,7 +69,7 @@ ROWS = [
         {"id": ANOTHER, **MINE, "type": "invoice.paid", "correlation_id": "c", "data": None, "expunged_at": NOW},
         since="0002",
     ),
-    Row("webhook_event_ids", {**MINE, "external_id": "e", "event_id": KEY}),
+    Row("webhook_event_ids", {**MINE, "external_id": "e", "event_id": KEY, "received": {"source_id": KEY}}),
     Row(
         "webhook_deliveries",
         {"id": KEY, **OF_WEBHOOK, "event_id": KEY, "event_type": "invoice.paid", "status": "failed", "attempts": 6,
@@ -129,8 +134,47 @@ ROWS = [
         {"archive_id": KEY, "number": 0, "first_id": KEY, "last_id": KEY, "rows": 1, "bytes": 1, "digest": 1,
          "sha256": HASH, "object_key": "archive/webhook_events/2026-01-31/part-00000.jsonl.gz"},
     ),
+    Row(
+        "sources",
+        {"id": KEY, **MINE, "application_id": KEY, "environment": "live", "name": "s", "kind": "generic_hmac",
+         "secret": "\\x73", "verification": {"header": "x-s"}, "event_types": {"*": "a"},
+         "ip_allowlist": ["10.0.0.0/8"],
+         "rescrape": {"enabled": True}, "credentials": "\\x63", "received_at": NOW, "created_by": KEY},
+    ),
+    Row("sources", {"id": ANOTHER, **MINE, "name": "d", "kind": "github", "secret": "\\x", "deleted_at": NOW}),
+    Row("source_expiring_secrets", {"id": KEY, "source_id": KEY, "secret": "\\x73", "expires_at": LATER}),
+    Row(
+        "change_events",
+        {"id": KEY, **MINE, "source_id": KEY, "event_id": KEY, "watch_id": "w", "watch_url": "https://x",
+         "detected_at": NOW, "metadata": {"a": 1}, "rescrape_status": "queued", "rescrape_sweep_at": NOW},
+    ),
+    Row(
+        "crawl_sessions",
+        {"id": KEY, **MINE, "source_id": KEY, "job_id": "j", "kind": "crawl", "pages_received": 1,
+         "pages_succeeded": 1},
+    ),
+    Row("crawl_pages", {"session_id": KEY, "page_hash": "\\x" + "ab" * 16}),
+    Row(
+        "request_metrics",
+        {"id": KEY, **MINE, "timestamp": NOW, "method": "POST", "path": "/v1/events", "status_code": 202,
+         "duration_ms": 4.2, "request_id": "r", "client_ip": "192.0.2.1", "user_agent": "a", "extra_metadata": {}},
+    ),
+    Row(
+        "operation_metrics",
+        {"id": KEY, **MINE, "timestamp": NOW, "operation_type": "job", "operation_name": "jobs.batch",
+         "duration_ms": 4.2, "success": False, "error_message": "TooSlowError", "request_id": "r", "job_id": KEY,
+         "document_url": "https://x", "extra_metadata": {"function": "jobs"}},
+    ),
     Row("heartbeats", {"name": "dispatch", "succeeded_at": NOW, "counts": {"sent": 1}}),
     Row("reports", {"made_at": NOW, "hourly": True, "figures": {}}),
+    Row(
+        "delivery_statistics",
+        {"subject_id": KEY, **OF_WEBHOOK, "bucket": NOW, "resolution": 60, "succeeded": 2, "first_attempts": 1,
+         "first_succeeded": 1, "deliveries_delivered": 2, "time_total_ms": 42, "time_longest_ms": 21,
+         "time_buckets": [18], "time_counts": [2], **NO_COUNTS},
+    ),
+    Row("endpoint_rankings", {**MINE, "window_hours": 24, "webhook_id": KEY, "attempts": 2, "succeeded": 2}),
+    Row("statistics_progress", {"name": "attempts", "position": KEY, "until": NOW}),
 ]  # fmt: skip
 COLUMNS = """
 SELECT table_name, column_name FROM information_schema.columns

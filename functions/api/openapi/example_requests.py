@@ -34,6 +34,11 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "forget": {"summary": "Events for a week only", "value": {"retention": {"events": 7}}},
         "keep": {"summary": "Everything for as long as others", "value": {"retention": None}},
     },
+    "change_source": {
+        "types": {"summary": "Other event types", "value": {"event_types": {"push": "code.pushed"}}},
+        "off": {"summary": "Nothing for now", "value": {"enabled": False}},
+        "from": {"summary": "From these networks only", "value": {"ip_allowlist": ["192.30.252.0/22"]}},
+    },
     "change_subscription": {
         "filter": {"summary": "Large invoices only", "value": {"filter": LARGE}},
         "all": {"summary": "No filter any more", "value": {"filter": None}},
@@ -73,6 +78,45 @@ REQUESTS: dict[str, dict[str, Any]] = {
         },
     },
     "create_project": _one({"name": "billing"}),
+    "create_source": {
+        "least": {
+            "summary": "GitHub, with a secret that is made",
+            "value": {"kind": "github", "name": "repository"},
+        },
+        "hmac": {
+            "summary": "A sender that signs a time and the body",
+            "value": {
+                "kind": "generic_hmac",
+                "name": "shop",
+                "secret": "what-the-shop-shows",
+                "verification": {
+                    "header": "x-shop-signature",
+                    "prefix": "sha256=",
+                    "timestamp_header": "x-shop-time",
+                    "signed": "{timestamp}.{body}",
+                    "id_header": "x-shop-delivery",
+                },
+                "event_types": {"order.*": "shop.order", "*": "shop.other"},
+            },
+        },
+        "token": {
+            "summary": "A sender that shows a token",
+            "value": {
+                "kind": "token",
+                "name": "gitlab",
+                "verification": {"in": "header", "name": "x-gitlab-token", "type_header": "x-gitlab-event"},
+            },
+        },
+        "rescraped": {
+            "summary": "changedetection.io; what changed is scraped again",
+            "value": {
+                "kind": "changedetection",
+                "name": "prices",
+                "rescrape": {"formats": ["markdown"], "concurrency": 2},
+                "credentials": {"api_key": "fc-1234"},
+            },
+        },
+    },
     "create_subscription": {
         "least": {"summary": "Every event of a type", "value": {"event_type": "order.shipped"}},
         "filtered": {"summary": "Some of them", "value": {"event_type": "invoice.*", "filter": LARGE}},
@@ -132,6 +176,13 @@ REQUESTS: dict[str, dict[str, Any]] = {
         "ed25519": {
             "summary": "From now on ed25519, both sign for an hour",
             "value": {"algorithm": "ed25519", "overlap_seconds": 3600},
+        },
+    },
+    "rotate_source_secret": {
+        "least": {"summary": "A new secret, both are taken for a day", "value": {}},
+        "given": {
+            "summary": "The one that the sender shows, alone from now on",
+            "value": {"secret": "whsec_5YAF0QTEsDM", "overlap_seconds": 0},
         },
     },
     "send_event": {

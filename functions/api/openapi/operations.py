@@ -8,6 +8,7 @@ from functions.api.openapi.responses import CORRELATION, header, reference
 Operation = dict[str, Any]
 VERSIONED = {  # are answered with an ETag; what belongs to a webhook with the webhook's
     *("Application", "EventType", "Project", "Webhook", "ResumedWebhook", "Subscription", "WebhookSecret"),
+    *("Source", "SourceSecret"),
 }
 SUCCESSES = {200: "what was asked for", 201: "it is created", 202: "it is accepted", 204: "it is done"}
 UUID_PATTERN = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
@@ -18,8 +19,11 @@ PATH_PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "webhook_id": ("The webhook's id", UUID),
     "subscription_id": ("The subscription's id", UUID),
     "delivery_id": ("The delivery's id", UUID),
+    "change_event_id": ("The change event's id", UUID),
+    "crawl_session_id": ("The crawl session's id", UUID),
     "dead_letter_id": ("The dead letter's id", UUID),
     "job_id": ("The job's id", UUID),
+    "source_id": ("The source's id", UUID),
     "event_id": (
         "The event's id, or the one that its sender gave it",
         {"type": "string", "minLength": 1, "maxLength": 255},
@@ -40,6 +44,8 @@ QUERY_PARAMETERS = {  # where the route says nothing itself
     "application_id": "Only what is bound to this application: its id or uid",
     "environment": "Only events of this environment",
     "delivery_id": "Only what concerns this delivery",
+    "source_id": "Only what this source sent",
+    "rescrape_status": "Only those whose rescrape is in this state",
     "status": "Only those in this state",
     "kind": "Only those of this kind",
     "uid": "Only the one that the project calls so",

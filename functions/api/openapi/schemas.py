@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 NULL = {"type": "null"}
-NOT_OURS = {"external_id", "correlation_id", "request_id", "resource_id"}  # end in `_id` and are no keys of ours
+NOT_OURS = {"external_id", "correlation_id", "request_id", "resource_id", "watch_id"}  # end in `_id`
 DATA = {"example", "examples", "default", "const", "enum"}  # hold values, which may look like schemas
 KEYS = {"created_by", "updated_by"}
-URLS = {"url", "request_url"}
+URLS = {"url", "request_url", "watch_url", "snapshot_url", "base_url"}
 
 
 def tidy(value: Any) -> Any:

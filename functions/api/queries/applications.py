@@ -11,14 +11,14 @@ from sqlalchemy.exc import IntegrityError
 
 from functions.api import paging
 from functions.api.caller import Caller
-from functions.api.queries import webhooks
+from functions.api.queries import sources, webhooks
 from functions.api.queries.matching import begins_with
 from functions.domain.ids import is_uid, parse_uuid
 from functions.errors import Conflict, Detail, Invalid, NotFound, Unauthorized
+from functions.ingest.ingesting import MISSING
 from functions.models import applications
 from functions.statements import named
 
-MISSING = "there is no such application"
 APPLICATION = (
     applications.c.id,
     applications.c.uid,
@@ -52,9 +52,10 @@ class Filter:
 
 @dataclass(frozen=True)
 class Gone:
-    """What an application took along: the webhooks that were deleted, the keys that were revoked."""
+    """What an application took along: the webhooks and sources that were deleted, the keys that were revoked."""
 
     webhooks: list[dict[str, Any]]
+    sources: list[dict[str, Any]]
     api_keys: list[dict[str, Any]]
 
 
@@ -149,13 +150,14 @@ def change_application(connection: Connection, caller: Caller, id: str, values: 
 
 
 def delete_application(connection: Connection, caller: Caller, id: str) -> Gone:
-    """The row stays as the parent of its events; its webhooks are deleted and its keys revoked (C1)."""
+    """The row stays as the parent of its events; its webhooks and sources are deleted, its keys revoked (C1)."""
     by = {"updated_by": caller.key_id, "updated_at": func.now(), "version": applications.c.version + 1}
     ended = update(applications).where(*_of(caller), applications.c.id == id)
     connection.execute(named("applications.delete", ended.values(deleted_at=func.now(), **by)))
     gone = webhooks.delete_webhooks_of_application(connection, caller.project_id, id, caller.key_id)
+    unheard = sources.delete_sources_of_application(connection, caller.project_id, id, caller.key_id)
     revoked = connection.execute(REVOKE_KEYS, {"project_id": caller.project_id, "id": id}).mappings()
-    return Gone(gone, [dict(row) for row in revoked])
+    return Gone(gone, unheard, [dict(row) for row in revoked])
 
 
 def _living(caller: Caller, wanted: str) -> Select[Any]:

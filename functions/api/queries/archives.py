@@ -8,9 +8,19 @@ from functions.domain.ids import parse_uuid
 from functions.domain.partitions import made_at
 from functions.statements import named
 
-What = Literal["event", "delivery"]
-TABLES: dict[What, str] = {"event": "webhook_events", "delivery": "webhook_deliveries"}
-PLURALS: dict[What, str] = {"event": "events", "delivery": "deliveries"}
+What = Literal["event", "delivery", "change_event", "crawl_session"]
+TABLES: dict[What, str] = {
+    "event": "webhook_events",
+    "delivery": "webhook_deliveries",
+    "change_event": "change_events",
+    "crawl_session": "crawl_sessions",
+}
+PLURALS: dict[What, str] = {
+    "event": "events",
+    "delivery": "deliveries",
+    "change_event": "change events",
+    "crawl_session": "crawl sessions",
+}
 COVERING = named(
     "api.archives.covering",
     text("""
@@ -22,7 +32,7 @@ SELECT EXISTS (
 
 
 def where(connection: Connection, what: What, id: str) -> str:
-    """What to add to the sentence that this event or delivery is not there; empty where no archive can have it.
+    """What to add to the sentence that such a thing is not there; empty where no archive can have it.
 
     It tells of the time in the id alone: whether there ever was such a row is in the files.
     """

@@ -11,13 +11,13 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Text, cast, func, 
 from functions.api import paging, walk
 from functions.api.caller import Caller
 from functions.api.queries import reach
-from functions.api.queries.accepting import known_events
 from functions.api.queries.as_json import json_object, rfc3339
 from functions.api.rendering import to_json
 from functions.api.walk import Index, Walk
 from functions.domain import expunge
 from functions.domain.ids import KEY_AGE, KEY_SKEW, floor_of
-from functions.models import webhook_deliveries, webhook_events
+from functions.ingest.accepting import known_events
+from functions.models import webhook_deliveries, webhook_event_ids, webhook_events
 from functions.statements import named
 
 e, d = webhook_events.c, webhook_deliveries.c
@@ -159,8 +159,21 @@ def _summary(rows: FromClause) -> ColumnElement[Any]:
 
 def _whole(counts: dict[str, int]) -> ColumnElement[Any]:
     counted = json_object({name: cast(count, e.webhooks_matched.type) for name, count in counts.items()})
-    more = {"deliveries": counted, "data": e.data, "correlation_id": e.correlation_id}
+    more = {"deliveries": counted, "data": e.data, "correlation_id": e.correlation_id, "received": _RECEIVED}
     return json_object(_members(webhook_events) | more)
+
+
+# What was kept of the request, of an event that came through a source.
+_RECEIVED = (
+    select(webhook_event_ids.c.received)
+    .where(
+        webhook_event_ids.c.project_id == e.project_id,
+        webhook_event_ids.c.external_id == e.external_id,
+        webhook_event_ids.c.event_id == e.id,
+    )
+    .correlate(webhook_events)
+    .scalar_subquery()
+)
 
 
 def _members(rows: FromClause) -> dict[str, ColumnElement[Any]]:

@@ -106,8 +106,8 @@ def change_application(application_id: str, application: Annotated[ApplicationPa
     ONE,
     tags=TAGS,
     summary="Delete an application",
-    description="Its webhooks are deleted and its API keys revoked with it, the keys within 60 s; its `uid` may be"
-    " used anew. Its events and what was delivered of them stay readable.",
+    description="Its webhooks and sources are deleted and its API keys revoked with it, the keys within 60 s; its"
+    " `uid` may be used anew. Its events and what was delivered of them stay readable.",
     **documented("webhooks:write", 204, None, 400, 401, 403, 404, 412),
 )
 def delete_application(application_id: str) -> Response[str]:
@@ -127,6 +127,7 @@ def _record_deletion(connection: Connection, caller: Caller, before: dict[str, A
     id = before["id"]
     audit.record(connection, caller, "application.deleted", id, before=before, level="warning", application_id=id)
     audit.record_each(connection, caller, "webhook.deleted", gone.webhooks, application_id=id)
+    audit.record_each(connection, caller, "source.deleted", gone.sources, application_id=id)
     audit.record_each(connection, caller, "api_key.revoked", gone.api_keys, application_id=id)
 
 

@@ -7,10 +7,10 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from sqlalchemy import Connection
 
+from functions.adapters import measuring
 from functions.adapters.database import transaction
-from functions.api import audit, ingest, operation, paging
+from functions.api import audit, operation, paging
 from functions.api.idempotency import Answer
-from functions.api.ingest import Ingested, Sent
 from functions.api.operation import documented
 from functions.api.paging import Cursor, Limit
 from functions.api.queries import applications, archives
@@ -32,6 +32,8 @@ from functions.api.schemas.events import (
     ExpungedEvent,
 )
 from functions.errors import NotFound
+from functions.ingest import ingesting
+from functions.ingest.ingesting import Ingested, Sent
 
 router = operation.Router()
 TAGS = ["events"]
@@ -216,14 +218,16 @@ def _with_warnings(status: int, body: dict[str, object], ingested: Ingested) -> 
 def _accept(sent: Sent, respond: Callable[[Ingested], Answer]) -> Response[str]:
     """Store, commit, and only then send: a message never runs ahead of its rows."""
     caller = operation.caller(router, "events:write")
-    ingest.check_sizes(sent)
+    ingesting.check_sizes(sent)
     stored: list[str] = []
 
     def produce(connection: Connection) -> Answer:
-        ingested = ingest.ingest(connection, caller, sent)
+        ingested = ingesting.ingest(connection, caller, sent)
         stored.extend(ingested.deliveries)
         return respond(ingested)
 
-    response = operation.post(router, caller, produce)
-    ingest.send(caller.project_id, stored)
+    with measuring.measured("ingest", "ingest.events", project_id=caller.project_id) as taking:
+        response = operation.post(router, caller, produce)
+        taking.count(events=len(sent.events), deliveries=len(stored))
+    ingesting.send(caller.project_id, stored)
     return response

@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from sqlalchemy import Connection, RowMapping
 
-from functions.api import audit, background, ingest, operation, releasing
+from functions.api import audit, background, operation, releasing
 from functions.api.background import STARTS, Plan
 from functions.api.caller import Caller
 from functions.api.idempotency import Answer
@@ -22,6 +22,7 @@ from functions.api.window import window
 from functions.domain import disabling, missed, operational, payload, reopening
 from functions.domain.operational import Notice, Signal
 from functions.errors import Conflict, Detail, PayloadTooLarge
+from functions.ingest import ingesting
 
 router = operation.Router()
 TAGS = ["webhooks"]
@@ -115,7 +116,7 @@ def send_test_event(webhook_id: str, test: Annotated[TestEventIn | None, Body()]
         return Answer(202, to_json(sent))
 
     response = operation.post(router, caller, produce)
-    ingest.send(caller.project_id, made)
+    ingesting.send(caller.project_id, made)
     return response
 
 
@@ -177,7 +178,7 @@ def _stop(webhook_id: str, status: Literal["paused", "disabled"], given: ReasonI
         return Answer(200, to_json(after), version=version)
 
     response = operation.post(router, caller, produce)
-    ingest.send(caller.project_id, [notice.delivery_id for notice in told])
+    ingesting.send(caller.project_id, [notice.delivery_id for notice in told])
     return response
 
 

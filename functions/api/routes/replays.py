@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from sqlalchemy import Connection, RowMapping
 
-from functions.api import audit, background, ingest, operation, releasing, resending
+from functions.api import audit, background, operation, releasing, resending
 from functions.api.background import STARTS, Plan
 from functions.api.caller import Caller
 from functions.api.idempotency import Answer
@@ -21,6 +21,7 @@ from functions.api.schemas.levers import EmptyIn, Replay, ReplayIn, RetryIn
 from functions.api.window import require_narrowing, window
 from functions.domain import reopening
 from functions.errors import Conflict
+from functions.ingest import ingesting
 
 router = operation.Router()
 
@@ -124,7 +125,7 @@ def replay_event(event_id: str, replay: Annotated[ReplayIn | None, Body()] = Non
         return Answer(202, f'{{"event_id":"{event["id"]}","deliveries":[{shown}]}}')
 
     response = operation.post(router, caller, produce)
-    ingest.send(caller.project_id, made)
+    ingesting.send(caller.project_id, made)
     return response
 
 

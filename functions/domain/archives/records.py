@@ -89,6 +89,9 @@ UPDATE webhook.archives SET state = 'dropped', dropped_at = :now, restored_until
 WHERE id = CAST(:id AS uuid)
 """),
 )
+AMENDED = named(
+    "archive.amended", text("UPDATE webhook.archives SET state = 'writing' WHERE id = CAST(:id AS uuid)")
+)
 HOLD = named(
     "archive.hold",
     text("UPDATE webhook.archives SET restored_until = :until WHERE id = CAST(:id AS uuid)"),
@@ -175,13 +178,25 @@ def save_chunk(
     connection: Connection, archive: Archive, number: int, key: str, tally: Tally, now: datetime
 ) -> None:
     """Note what its file has; not verified yet."""
-    given = {
+    with connection.begin():
+        connection.execute(SAVE_CHUNK, _saved(archive, number, key, tally, now))
+
+
+def add_chunk(
+    connection: Connection, archive: Archive, number: int, key: str, tally: Tally, now: datetime
+) -> None:
+    """In the transaction that deletes its rows: a file that was read back. The manifest does not name it yet."""
+    connection.execute(SAVE_CHUNK, _saved(archive, number, key, tally, now))
+    connection.execute(VERIFIED_CHUNK, {"id": archive.id, "number": number, "at": now})
+    connection.execute(AMENDED, {"id": archive.id})
+
+
+def _saved(archive: Archive, number: int, key: str, tally: Tally, now: datetime) -> dict[str, object]:
+    return {
         **{"id": archive.id, "number": number, "key": key, "now": now, "sha256": tally.sha256},
         **{"first_id": tally.first_id, "last_id": tally.last_id, "rows": tally.rows, "bytes": tally.size},
         "digest": tally.digest,
     }
-    with connection.begin():
-        connection.execute(SAVE_CHUNK, given)
 
 
 def verified_chunk(connection: Connection, archive: Archive, number: int, at: datetime | None) -> None:

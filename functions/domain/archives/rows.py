@@ -58,6 +58,12 @@ AS_NOW = """
 SELECT CAST(key AS text), line, hashtextextended(line, 0) FROM ({rendered}) rendered ORDER BY key
 """
 INSERT = "INSERT INTO webhook.{table} ({columns}) {records} ON CONFLICT (id) DO NOTHING"
+# What came from a source, beside what came since: only rows whose source is there, and that are told nowhere else.
+PUT_BACK = """
+INSERT INTO webhook.{table} ({columns}) SELECT {columns} FROM ({records}) b
+WHERE EXISTS (SELECT FROM webhook.sources s WHERE s.id = b.source_id AND s.project_id = b.project_id)
+ON CONFLICT DO NOTHING
+"""
 # The only column that may hold JSON's null beside SQL's, which look the same in a line; a constraint tells them
 # apart: a payload is absent while it is not expunged.
 JSON_NULL = "CASE WHEN r.data IS NULL AND r.expunged_at IS NULL THEN CAST('null' AS jsonb) ELSE r.data END"
@@ -146,6 +152,22 @@ def insert(connection: Connection, table: str, archived: Sequence[str]) -> int:
     insert = INSERT.format(table=table, columns=names, records=_records(connection, table))
     connection.execute(UTC)
     return connection.execute(named("archive.insert", text(insert)), {"lines": _array(archived)}).rowcount
+
+
+def put_back(connection: Connection, table: str, archived: Sequence[str]) -> int:
+    """Put archived rows of a table of senders' back, but for those that are there or whose source is not."""
+    names = _listed([one.name for one in columns(connection, table)])
+    statement = PUT_BACK.format(table=table, columns=names, records=_records(connection, table))
+    connection.execute(UTC)
+    return connection.execute(named("archive.put_back", text(statement)), {"lines": _array(archived)}).rowcount
+
+
+def named_lines(connection: Connection, table: str, ids: Sequence[str]) -> list[Line]:
+    """The rows with these keys, in their order: the first of them, where they are too many bytes for a page."""
+    rows = _rows(NAMED, [one.name for one in columns(connection, table)], table)
+    statement = named("archive.named", text(PAGE.format(rendered=RENDERED.format(rows=rows))))
+    connection.execute(UTC)
+    return [Line(*row) for row in connection.execute(statement, {"ids": list(ids), "bytes": PAGE_BYTES})]
 
 
 def _page(of: Sequence[Column], table: str) -> TextClause:

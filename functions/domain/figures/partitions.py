@@ -96,4 +96,6 @@ def _ages(retention: Retention) -> dict[str, int]:
         "webhook_deliveries": retention.deliveries_days,
         "webhook_delivery_attempts": retention.deliveries_days,
         "audit_log": retention.audit_log_days,
+        "request_metrics": retention.metrics_days,
+        "operation_metrics": retention.metrics_days,
     }

@@ -29,7 +29,15 @@ NAMES = {
     "own_event": f"SELECT external_id {OWN_EVENT}",
     "delivery": "SELECT delivery_id FROM webhook.webhook_delivery_attempts WHERE project_id = :project LIMIT 1",
     "dead_delivery": "SELECT delivery_id FROM webhook.webhook_dlq WHERE project_id = :project LIMIT 1",
+    "source": "SELECT id FROM public.s WHERE n = 1 AND project_id = :project",
+    "bound_source": "SELECT id FROM public.s WHERE n = 2 AND project_id = :project",
+    "crawl_source": "SELECT id FROM public.s WHERE n = 3 AND project_id = :project",
+    "change": "SELECT id FROM webhook.change_events WHERE project_id = :project LIMIT 1",
+    "session": "SELECT id FROM webhook.crawl_sessions WHERE project_id = :project LIMIT 1",
+    "crawl_job": "SELECT job_id FROM webhook.crawl_sessions WHERE project_id = :project LIMIT 1",
     "key": "SELECT id FROM webhook.api_keys WHERE project_id = :project LIMIT 1",
+    "request": "SELECT request_id FROM webhook.request_metrics ORDER BY id DESC LIMIT 1",
+    "job": "SELECT job_id FROM webhook.operation_metrics WHERE job_id IS NOT NULL ORDER BY id DESC LIMIT 1",
 }
 ADD_KEY = """
 INSERT INTO webhook.api_keys (project_id, application_id, name, prefix, key_hash, scopes)

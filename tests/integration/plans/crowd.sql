@@ -1,11 +1,12 @@
 -- A database as after a year of use. Statements are separated by empty lines; see crowd.py.
--- Partitions: twenty days of events; deliveries, attempts and the audit log of twelve months before this one.
+-- Partitions: twenty days of events; deliveries, attempts, the audit log and metrics of twelve months before this one.
 DO $$
 DECLARE parent text; unit text; behind integer; options text; first timestamptz; next timestamptz;
 BEGIN
   FOR parent, unit, behind, options IN VALUES
     ('webhook_events', 'day', 20, ''), ('webhook_deliveries', 'month', 12, 'WITH (fillfactor = 45)'),
-    ('webhook_delivery_attempts', 'month', 12, ''), ('audit_log', 'month', 12, '')
+    ('webhook_delivery_attempts', 'month', 12, ''), ('audit_log', 'month', 12, ''),
+    ('request_metrics', 'month', 12, ''), ('operation_metrics', 'month', 12, '')
   LOOP
     FOR step IN -behind .. 3 LOOP
       first := date_add(date_trunc(unit, now(), 'UTC'), CAST(step || unit AS interval), 'UTC');
@@ -44,6 +45,13 @@ CREATE TABLE public.w AS
 SELECT id, project_id, application_id, CAST(substr(name, 9) AS integer) AS n FROM webhook.webhooks;
 
 CREATE UNIQUE INDEX ON public.w (project_id, n);
+
+INSERT INTO webhook.sources (project_id, application_id, kind, name, secret)
+SELECT project_id, application_id, CASE WHEN n % 2 = 0 THEN 'github' ELSE 'changedetection' END, 'source ' || n, 's'
+FROM public.w;
+
+INSERT INTO webhook.source_expiring_secrets (source_id, secret, expires_at)
+SELECT id, 's', now() + interval '1 day' * (n % 3 - 1) FROM webhook.sources, generate_series(1, 2) n;
 
 INSERT INTO webhook.webhook_event_types (project_id, name)
 SELECT id, 'type' || k FROM public.p, generate_series(1, 300) k WHERE n <= 3;
@@ -130,12 +138,82 @@ SELECT uuidv7(at - clock_timestamp()), project_id, application_id,
   CASE WHEN r2 BETWEEN 0.9 AND 0.901 THEN 'project' ELSE 'webhook' END, webhook_id, 'c' || i, 'r', at
 FROM public.moments WHERE i % 4 = 0 ORDER BY i;
 
+INSERT INTO webhook.request_metrics (id, timestamp, method, path, status_code, duration_ms, request_id, client_ip,
+  project_id)
+SELECT uuidv7(at - clock_timestamp()), at, CASE WHEN r1 < 0.8 THEN 'POST' ELSE 'GET' END,
+  CASE WHEN r1 < 0.8 THEN '/v1/events' WHEN r1 < 0.801 THEN '/v1/projects' ELSE '/v1/deliveries' END,
+  CASE WHEN r2 < 0.002 THEN 503 WHEN r2 < 0.01 THEN 404 ELSE 202 END, 200 * r3 ^ 4, 'r' || i, '192.0.2.1',
+  CASE WHEN r3 < 0.98 THEN project_id END
+FROM public.moments WHERE i % 2 = 0 ORDER BY i;
+
+INSERT INTO webhook.operation_metrics (id, timestamp, operation_type, operation_name, duration_ms, success,
+  error_message, request_id, job_id, project_id, extra_metadata)
+SELECT uuidv7(at - clock_timestamp()), at,
+  CASE WHEN r1 < 0.6 THEN 'query' WHEN r1 < 0.8 THEN 'ingest' WHEN r1 < 0.801 THEN 'job' ELSE 'claim' END,
+  CASE WHEN r1 < 0.6 THEN 'room.query' || floor(60 * r2) WHEN r1 < 0.8 THEN 'ingest.events'
+    WHEN r1 < 0.801 THEN 'jobs.batch' ELSE 'deliver.claim' END,
+  200 * r3 ^ 4, r2 >= 0.002, CASE WHEN r2 < 0.002 THEN 'OperationalError' END,
+  CASE WHEN r1 >= 0.6 THEN 'r' || i END, CASE WHEN r1 BETWEEN 0.8 AND 0.801 THEN 'j' || i % 10 END,
+  CASE WHEN r1 BETWEEN 0.6 AND 0.801 THEN project_id END, '{"count": 7, "errors": 0, "p50_ms": 1}'
+FROM public.moments WHERE i % 2 = 0 ORDER BY i;
+
 INSERT INTO webhook.jobs (id, project_id, application_id, kind, parameters, status, total, sweep_at, finished_at,
   correlation_id, created_at)
 SELECT uuidv7(at - clock_timestamp()), project_id, application_id, 'retry', '{}',
   CASE WHEN r1 < 0.001 THEN 'queued' ELSE 'completed' END, 1, CASE WHEN r1 < 0.001 THEN now() END,
   CASE WHEN r1 >= 0.001 THEN at END, 'c', at
 FROM public.moments WHERE i % 20 = 0 ORDER BY i;
+
+-- Two sources of each kind, of which one is an application's; a hundred watches, and one that rarely changes.
+INSERT INTO webhook.sources (project_id, application_id, name, kind, secret)
+SELECT p.id, a.id, 'sender ' || k, CASE WHEN k <= 2 THEN 'changedetection' ELSE 'firecrawl' END, 's'
+FROM public.p CROSS JOIN generate_series(1, 4) k
+LEFT JOIN webhook.applications a ON a.project_id = p.id AND a.uid = 'app1' AND k % 2 = 0;
+
+CREATE TABLE public.s AS
+SELECT id, project_id, CAST(substr(name, 8) AS integer) AS n FROM webhook.sources WHERE name LIKE 'sender _';
+
+INSERT INTO webhook.change_events (id, project_id, source_id, event_id, watch_id, watch_url, detected_at, created_at,
+  rescrape_status, rescrape_error, rescrape_sweep_at)
+SELECT uuidv7(at - clock_timestamp()), project_id, source_id, uuidv7(), watch, 'https://x/', at, at, status,
+  CASE status WHEN 'failed' THEN 'no' END, CASE WHEN status IN ('queued', 'in_progress') THEN now() END
+FROM (
+  SELECT i, at, m.project_id, s.id AS source_id,
+    CASE WHEN r1 < 0.001 THEN 'rare' ELSE 'watch' || floor(100 * r1 ^ 2) END AS watch,
+    CASE WHEN r2 < 0.002 THEN 'failed' WHEN r2 < 0.5 THEN 'completed'
+      WHEN at > now() - interval '5 minutes' THEN CASE WHEN r2 < 0.6 THEN 'in_progress' ELSE 'queued' END END AS status
+  FROM public.moments m
+  JOIN public.s ON s.project_id = m.project_id AND s.n = CASE WHEN i % 40 = 1 THEN 2 ELSE 1 END
+  WHERE i % 4 = 1
+) x ORDER BY i;
+
+INSERT INTO webhook.crawl_sessions (id, project_id, source_id, job_id, kind, status, completed_at, created_at)
+SELECT uuidv7(at - clock_timestamp()), m.project_id, s.id, 'job' || i, 'crawl',
+  CASE WHEN at > now() - interval '5 minutes' THEN 'in_progress' WHEN r1 < 0.01 THEN 'failed' ELSE 'completed' END,
+  CASE WHEN at <= now() - interval '5 minutes' THEN at END, at
+FROM public.moments m
+JOIN public.s ON s.project_id = m.project_id AND s.n = CASE WHEN i % 40 = 2 THEN 4 ELSE 3 END
+WHERE i % 8 = 2 ORDER BY i;
+
+INSERT INTO webhook.crawl_pages (session_id, page_hash)
+SELECT id, decode(md5(CAST(n AS text)), 'hex') FROM webhook.crawl_sessions, generate_series(1, 3) n
+WHERE created_at > now() - interval '35 days';
+
+INSERT INTO webhook.delivery_statistics (subject_id, project_id, webhook_id, application_id, resolution, bucket,
+  succeeded, first_attempts, time_total_ms, time_longest_ms, time_buckets, time_counts)
+SELECT s.id, m.project_id, s.webhook_id, s.application_id, r.minutes,
+  date_bin(r.minutes * interval '1 minute', at, '2000-01-01 00:00:00+00') AS bucket, count(*), count(*),
+  40 * count(*), 40, '{26}', ARRAY[count(*)]
+FROM public.moments m CROSS JOIN LATERAL (VALUES (webhook_id, webhook_id, NULL), (project_id, NULL, NULL),
+  (application_id, NULL, application_id)) s (id, webhook_id, application_id)
+JOIN (VALUES (5, 2), (60, 35), (1440, 400)) r (minutes, days) ON at > now() - r.days * interval '1 day'
+WHERE s.id IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6;
+
+INSERT INTO webhook.endpoint_rankings (project_id, window_hours, webhook_id, attempts, succeeded)
+SELECT project_id, hours, webhook_id, sum(succeeded), sum(succeeded)
+FROM webhook.delivery_statistics JOIN (VALUES (1, 5), (24, 60), (168, 1440), (720, 1440), (2160, 1440)) w (hours, of)
+  ON resolution = of AND bucket > now() - hours * interval '1 hour'
+WHERE webhook_id IS NOT NULL GROUP BY 1, 2, 3;
 
 VACUUM ANALYZE;
 

@@ -20,6 +20,7 @@ PARTITION = re.compile(r"(?P<table>\w+?)_(?P<at>default|\d{4}_\d{2}(_\d{2})?)$")
 KEY = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 FLOOR = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-0000-0000-000000000000")  # domain/ids.py: uuid7_floor
 FEW = 1_000  # rows that are read faster than an index of theirs
+BEFORE = timedelta(minutes=5)  # by which the key of an event is older than those of its deliveries
 EVER = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
@@ -76,7 +77,7 @@ class Run:
             return True
         told = json.dumps(self.parameters, default=str)
         ends = [made(key) for key in FLOOR.findall(told)]
-        if ends and end > min(ends) and (len(ends) == 1 or start <= max(ends)):
+        if ends and end > min(ends) - BEFORE and (len(ends) == 1 or start <= max(ends)):
             return True
         return (start, end) != EVER and any(start <= made(key) < end for key in KEY.findall(told))
 

@@ -23,7 +23,11 @@ LIMIT = paging.DEFAULT_LIMIT
 MOST_SORTED = 2 * (LIMIT + 1)  # a page of each of two indexes
 MOST_READ = 2_500  # rows that a statement may look at, wanted or not: two steps of a walk and their probes
 # What happens, without end; the rest is what people configure, and may as well be read whole.
-ENDLESS = ("webhook_events", "webhook_deliveries", "webhook_delivery_attempts", "webhook_dlq", "audit_log")
+ENDLESS = (
+    *("webhook_events", "webhook_deliveries", "webhook_delivery_attempts", "webhook_dlq", "audit_log"),
+    *("change_events", "crawl_sessions"),
+    *("request_metrics", "operation_metrics"),
+)
 OVERLAP = timedelta(days=1, minutes=10)  # by which a key's time and a row's may differ: senders make event keys
 
 NOW = datetime.now(UTC)
@@ -71,6 +75,37 @@ LISTS: dict[str, dict[str, list[str]]] = {
         "project_id": [],  # the admin key's: it then reads as the project's own
         **TIMES,
     },
+    "/v1/change-events": {
+        "source_id": ["{source}", "{bound_source}"],
+        "watch_id": ["watch0", "rare", "none"],
+        "rescrape_status": ["queued", "in_progress", "completed", "failed"],
+        **TIMES,
+    },
+    "/v1/crawl-sessions": {
+        "source_id": ["{crawl_source}"],
+        "status": ["in_progress", "completed", "failed", "cancelled"],
+        "job_id": ["{crawl_job}", "none"],
+        **TIMES,
+    },
+    "/v1/metrics/requests": {
+        "path": ["/v1/events", "/v1/projects", "none"],
+        "method": ["POST", "DELETE"],
+        "status": ["404", "5xx", "503"],
+        "request_id": ["{request}", "none"],
+        "min_duration_ms": ["150"],
+        "project_id": ["{project}"],
+        **TIMES,
+    },
+    "/v1/metrics/operations": {
+        "operation_type": ["query", "job", "none"],
+        "operation_name": ["deliver.claim", "jobs.batch", "none"],
+        "success": ["true", "false"],
+        "request_id": ["{request}", "none"],
+        "job_id": ["{job}", "none"],
+        "min_duration_ms": ["150"],
+        "project_id": ["{project}"],
+        **TIMES,
+    },
     "/v1/jobs": {"kind": ["retry", "expunge"], "status": ["queued", "completed", "failed"], **TIMES},
     "/v1/webhooks": {
         "status": ["active", "disabled"],
@@ -81,15 +116,25 @@ LISTS: dict[str, dict[str, list[str]]] = {
         **TIMES,
     },
     "/v1/webhooks/{webhook}/subscriptions": {},
+    "/v1/sources": {"kind": ["github", "stripe"], "application_id": ["app1"], **TIMES},
     "/v1/applications": {"uid": ["app1", "none"], "name": ["App 1", "none"], **TIMES},
     "/v1/event-types": {"archived": ["true"]},
     "/v1/event-types/type1/versions": {},
+    "/v1/stats/endpoints": {
+        "window": ["1h", "24h", "7d", "30d", "90d"],
+        "sort": ["success_rate", "attempts"],
+        "min_attempts": ["10", "100000"],
+    },
     "/v1/projects": {"name": ["project 1", "none"], **TIMES},
     "/v1/projects/{project}/api-keys": {"application_id": [], "prefix": ["none1"], "active": ["true", "false"]},
 }
-OF_ADMIN = ("/v1/projects",)
+OF_ADMIN = ("/v1/projects", "/v1/metrics")
 # Whose partitions a time range is for; what else a list reads has times of its own.
-PRUNED = {"/v1/deliveries": "webhook_deliveries", "/v1/events": "webhook_events", "/v1/audit-log": "audit_log"}
+PRUNED = {
+    **{"/v1/deliveries": "webhook_deliveries", "/v1/events": "webhook_events", "/v1/audit-log": "audit_log"},
+    "/v1/metrics/requests": "request_metrics",
+    "/v1/metrics/operations": "operation_metrics",
+}
 
 
 def runs(client: Client, request: str) -> list[Run]:
@@ -184,7 +229,9 @@ def test_nor_does_a_key_of_an_application(full: Crowd, path: str) -> None:
     assert faults_of(client, own) == ""
 
 
-@pytest.mark.parametrize("path", ["/v1/deliveries", "/v1/events", "/v1/audit-log", "/v1/dead-letters"])
+@pytest.mark.parametrize(
+    "path", [f"/v1/{name}" for name in ("deliveries", "events", "audit-log", "dead-letters", "change-events")]
+)
 def test_pages_further_on_cost_no_more(full: Crowd, path: str) -> None:
     client = Client(full.key)
     for request in requests_of(path, full, pairs=False):

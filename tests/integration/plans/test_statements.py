@@ -13,7 +13,8 @@ from tests.statements import given_names
 # Without end. The rest is what people configure, and what Postgres may read whole as long as that is cheaper.
 LARGE = {
     *("webhook_events", "webhook_deliveries", "webhook_delivery_attempts", "webhook_dlq", "audit_log"),
-    *("webhook_event_ids", "idempotency_keys", "jobs"),
+    *("webhook_event_ids", "idempotency_keys", "jobs", "change_events", "crawl_sessions", "crawl_pages"),
+    *("request_metrics", "operation_metrics", "delivery_statistics"),
 }
 
 # Statements, or all of a room, that the tour does not run.
@@ -26,7 +27,9 @@ NOT_EXPLAINED = {
     ),
     **dict.fromkeys(("maintain.lock_archive", "maintain.unlock_archive"), "advisory locks"),
     "partitions.lock_timeout": "SET LOCAL has no plan",
+    "crawl_sessions.probe": "one way leads along each list of them",
     "partitions.move": "where a default partition has rows",
+    "sources.probe": "one index serves each of its lists",
     "figures.statements": "where the server has pg_stat_statements",
 }
 WHOLE = {
@@ -35,6 +38,8 @@ WHOLE = {
     "jobs.list": "jobs are started by people: a filter that finds none among them may read them all",
 }
 UNFINISHED = "what is not finished may be of any age; an index of each partition has little else"
+# What these look up are the keys that rows have, of whatever age: shortly after midnight some are of yesterday.
+BY_KEY = {"maintain.orphans.webhook_deliveries", "statistics.roll"}
 ANYWHERE = {
     **dict.fromkeys(("holding.held", "holding.count", "deliver.lines", "ordering.heads"), UNFINISHED),
     **dict.fromkeys(("webhooks.line_waiting", "ordering.stranded", "dispatch.due_deliveries"), UNFINISHED),
@@ -80,7 +85,7 @@ def test_none_looks_where_nothing_can_be(runs: list[Run]) -> None:
         for scan in run.scans()
         if not run.may_look_into(scan.relation)
     }
-    assert {name: fault for name, fault in faults.items() if name not in ANYWHERE} == {}
+    assert {name: fault for name, fault in faults.items() if name not in ANYWHERE and name not in BY_KEY} == {}
     assert set(ANYWHERE) - set(faults) == set(), "these look nowhere else any more"
 
 

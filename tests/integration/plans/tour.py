@@ -1,25 +1,33 @@
 """All that the product asks of its database, asked once: a new statement needs a call here, or a test fails."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from functions.adapters.database import transaction
+from functions.adapters.database import connect_owner, transaction
 from functions.deliver import claims, dead_letters, health, unsent
 from functions.deliver.claims import Lane
 from functions.dispatch import handler as dispatch
 from functions.dispatch import sweeps
 from functions.dispatch.disabling import disable_failing
+from functions.domain import rescraping
 from functions.domain.ids import uuid7
 from functions.domain.jobs import BATCH
 from functions.domain.messages import DeadLetter
+from functions.domain.rescraping import Claim
+from functions.domain.senders import changedetection, firecrawl
 from functions.jobs import progress
 from functions.maintain import handler as maintain
+from functions.maintain import rollup, statistics
+from tests.integration import rescrape_scene, sources_scene
 from tests.integration.conftest import Client, Context, Service
 from tests.integration.endpoint import Endpoint
 from tests.integration.engine_scene import batch
+from tests.integration.inbound_scene import TOKEN, make_source, payload, post, signed
 from tests.integration.levers_scene import ago, dead_letter_of, failed, held, run, start, waiting, work
+from tests.integration.metrics_scene import operation_line, request_line, store
 from tests.integration.plans.crowd import Crowd
 from tests.integration.plans.test_lists import LISTS, OF_ADMIN, requests_of
 
@@ -30,11 +38,24 @@ TWO_WAYS = (
     "/v1/dead-letters?webhook_id={webhook}&status=pending",
     "/v1/audit-log?event=webhook.updated&resource_type=webhook",
 )
+TWO_WAYS_OF_ADMIN = (
+    "/v1/metrics/requests?path=/v1/events&status=5xx",
+    "/v1/metrics/operations?operation_name=deliver.claim&success=false",
+)
 FAILING = (
     "UPDATE webhook.webhook_health SET failing_since = now() - interval '6 days', last_failure_at = now(),"
     " last_success_at = NULL WHERE webhook_id = :id"
 )
 TRIED = "UPDATE webhook.webhook_deliveries SET last_attempt_at = now() WHERE webhook_id = :id"
+COUNTED_UNTIL = (
+    "UPDATE webhook.statistics_progress SET until = :at,"
+    " position = webhook.uuidv7_floor(CAST(:at AS timestamptz)) WHERE name = 'attempts'"
+)
+OTHERS = """
+SELECT CAST(o.id AS text), o.rescrape_token FROM webhook.change_events c
+JOIN webhook.change_events o ON o.source_id = c.source_id AND o.rescrape_status = 'queued' AND o.id <> c.id
+WHERE c.id = :id
+"""
 TOKENS = "SELECT id, token FROM webhook.webhook_deliveries WHERE webhook_id = :id"
 
 
@@ -50,8 +71,9 @@ def tour(service: Service, receiver: Endpoint, made: Crowd) -> None:
     here = Tour(service, receiver, made)
     for part in (
         *(here.projects, here.applications, here.event_types, here.webhooks, here.subscriptions, here.events),
-        *(here.lists, here.single_things, here.holding, here.sending_again, here.jobs, here.replays, here.erasure),
-        *(here.deliveries, here.lines, here.batches, here.sweeps, here.maintenance, here.health),
+        *(here.sources, here.lists, here.metrics, here.single_things, here.holding, here.sending_again),
+        *(here.jobs, here.replays, here.erasure, here.deliveries, here.lines, here.batches, here.inbound),
+        *(here.rescrapes, here.sweeps, here.maintenance, here.statistics, here.health),
     ):
         part()
 
@@ -116,6 +138,18 @@ class Tour:
                 for id in ({}, {"id": f"own-{type}-{len(of)}"}, {"id": f"own-{type}-{len(of)}"}):
                     self.service.event(type=type, **of, **id)
 
+    def sources(self) -> None:
+        made = sources_scene.source(self.service)
+        path = f"/v1/sources/{made['id']}"
+        ask(self.client, "GET", path)
+        ask(self.client, "PATCH", path, {"event_types": {"push": "type1"}})
+        for _ in range(2):
+            ask(self.client, "POST", f"{path}/rotate-secret", {})
+        ask(self.client, "GET", f"{path}/secret")
+        for _ in range(2):
+            assert sources_scene.post(made["id"], b"{}", sources_scene.github(b"{}")).status < 300
+        ask(self.client, "DELETE", path)
+
     def lists(self) -> None:
         for path in LISTS:
             client = self.admin if path.startswith(OF_ADMIN) else self.client
@@ -123,8 +157,16 @@ class Tour:
                 ask(client, "GET", request)
         for request in TWO_WAYS:
             ask(self.client, "GET", request.format(**self.made.names))
-        for path in ("deliveries", "events", "dead-letters", "audit-log"):
+        for request in TWO_WAYS_OF_ADMIN:
+            ask(self.admin, "GET", request)
+        for path in ("deliveries", "events", "dead-letters", "audit-log", "sources"):
             ask(Client(self.made.bound_key), "GET", f"/v1/{path}")
+
+    def metrics(self) -> None:
+        store([request_line(3), operation_line(3)])
+        for path in ("requests/summary?group_by=path", "operations/summary?group_by=operation_name&bucket=hour"):
+            for client in (self.client, self.admin):
+                ask(client, "GET", f"/v1/metrics/{path}")
 
     def single_things(self) -> None:
         for path in ("events/{event}", "deliveries/{delivery}", "webhooks/{webhook}"):
@@ -232,6 +274,60 @@ class Tour:
         with transaction() as connection:
             health.mark_slow(connection, {webhook["id"]: "many"})
 
+    def inbound(self) -> None:
+        """What was sent, twice, and what is told of it."""
+        page, change = (
+            payload("crawl.page"),
+            {"watch_uuid": "w", "watch_url": "https://x/", "detected_at": ago(hours=1)},
+        )
+        crawls, changes = (make_source(self.service, kind) for kind in ("firecrawl", "changedetection"))
+        for _ in range(2):
+            for told in (page, payload("crawl.completed")):
+                body = json.dumps(told).encode()
+                post(firecrawl.SENDER, crawls, body, signed(body))
+            post(changedetection.SENDER, changes, json.dumps(change).encode(), TOKEN)
+        for path in ("change-events/{change}", "crawl-sessions/{session}"):
+            ask(self.client, "GET", f"/v1/{path}".format(**self.made.names))
+        ask(self.client, "GET", "/v1/change-events?source_id={source}&watch_id=rare".format(**self.made.names))
+        bound = Client(self.made.bound_key)
+        for path in ("change-events", "change-events?watch_id=rare", "crawl-sessions"):
+            ask(bound, "GET", f"/v1/{path}")
+
+    def rescrapes(self) -> None:
+        """One after the other in the one place of their source; the last is left to dispatch."""
+        source, sql = uuid7(), self.service.sql
+        of = {"project_id": self.service.project_id, "application_id": None, "credentials": b"c"}
+        sql.run(rescrape_scene.SOURCE, id=source, rescrape='{"concurrency": 1}', **of)
+        changes = [uuid7() for _ in range(4)]
+        for id in changes:
+            sql.run(rescrape_scene.CHANGE, id=id, source_id=source, watch_id=id, url="https://x/")
+            ask(self.client, "POST", f"/v1/change-events/{id}/rescrape")
+        for id, ending in zip(changes, ("completed", "failed", "again", "lost"), strict=True):
+            self._rescrape(id, ending)
+        sql.run(rescrape_scene.LAPSE, id=changes[-1])
+        assert sweeps.due_rescrapes(1000)
+
+    def _rescrape(self, id: str, ending: str) -> None:
+        ((token,),) = self.service.sql.run(
+            "SELECT rescrape_token FROM webhook.change_events WHERE id = :id", id=id
+        )
+        with transaction() as connection:
+            taken = rescraping.claim(connection, id, token, 60_000)
+            assert isinstance(taken, Claim)
+            for other in self.service.sql.run(OTHERS, id=id):
+                rescraping.claim(connection, *other, 60_000)  # there is no room for it
+            if ending == "lost":
+                return
+            assert rescraping.hold(connection, taken)
+            match ending:
+                case "completed":
+                    rescraping.complete(connection, taken, "documents/x", 1, uuid7())
+                case "failed":
+                    rescraping.fail(connection, taken, "no")
+                case "again":
+                    rescraping.again(connection, taken, "no", 30)
+            rescraping.wake(connection, taken)
+
     def sweeps(self) -> None:
         webhook = self.webhook(event_types=["none.such"])
         failed(self.service, webhook, 30)
@@ -244,12 +340,25 @@ class Tour:
 
     def maintenance(self) -> None:
         ask(self.admin, "PATCH", self.project, {"retention": {"events": 20, "deliveries": 60}})
+        now = datetime.now(UTC)
+        with connect_owner() as connection, connection.begin():
+            rollup.begin(connection, now, statistics.bound(now))
+        self.service.sql.run(COUNTED_UNTIL, at=now - timedelta(hours=3))
+        maintain.handler({"job": "statistics"}, Context())
         for job in ("partitions", "orphans", "project_retention", "dead_letters", "idempotency_keys"):
             maintain.handler({"job": job}, Context())
-        for job in ("expired_secrets", "gauges", "gauges"):
+        for job in ("expired_secrets", "inbound_retention", "gauges", "gauges"):
             maintain.handler({"job": job}, Context())
         with pytest.raises(ValueError, match="`from`"):
             maintain.handler({"job": "restore"}, Context())
+
+    def statistics(self) -> None:
+        webhook = self.made.names["webhook"]
+        for path in ("stats/deliveries", "stats/deliveries?window=90d", f"webhooks/{webhook}/stats?window=7d"):
+            ask(self.client, "GET", f"/v1/{path}")
+        for query in ("window=24h", "window=90d&sort=attempts"):
+            page = ask(self.client, "GET", f"/v1/stats/endpoints?{query}&limit=5")
+            ask(self.client, "GET", f"/v1/stats/endpoints?{query}&limit=5&cursor={page['next_cursor']}")
 
     def health(self) -> None:
         dispatch.handler({}, Context())

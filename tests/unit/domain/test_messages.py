@@ -11,11 +11,14 @@ from functions.domain.messages import (
     Deliveries,
     ForeignMessageError,
     Job,
+    Rescrape,
     dead,
     job,
     pack,
     parse,
     parse_job,
+    parse_rescrape,
+    rescrape,
 )
 
 ID = "01a1f8b1-9224-7dd5-93c0-8632c1ed87f3"
@@ -44,15 +47,28 @@ def test_a_job_is_parsed_on_its_own_queue_and_foreign_on_the_others() -> None:
             parse_job(body)
 
 
+def test_a_rescrape_is_parsed_on_its_own_queue_and_foreign_on_the_others() -> None:
+    body = rescrape(Rescrape(ID, 3))
+    assert body == f'{{"v":1,"rescrape":"{ID}","token":3}}'
+    assert parse_rescrape(body) == Rescrape(ID, 3)
+    for read in (parse, parse_job):
+        with pytest.raises(ForeignMessageError):
+            read(body)
+    for other in (job(Job(ID, 3)), dead(DeadLetter(ID, 3)), *pack([(ID, 3)])):
+        with pytest.raises(ForeignMessageError):
+            parse_rescrape(other)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: (
-        st.lists(inner) | st.dictionaries(st.sampled_from(["v", "deliveries", "dead", "job", "token", "x"]), inner)
+        st.lists(inner)
+        | st.dictionaries(st.sampled_from(["v", "deliveries", "dead", "job", "rescrape", "token", "x"]), inner)
     ),
 )
 
 
-@pytest.mark.parametrize("read", [parse, parse_job])
+@pytest.mark.parametrize("read", [parse, parse_job, parse_rescrape])
 @given(body=JSON.map(json.dumps) | st.text())
 def test_whatever_else_is_foreign(read: Callable[[str], object], body: str) -> None:
     with pytest.raises(ForeignMessageError):
@@ -77,7 +93,7 @@ def test_whatever_else_is_foreign(read: Callable[[str], object], body: str) -> N
         "[" * 100_000,
     ],
 )
-@pytest.mark.parametrize("read", [parse, parse_job])
+@pytest.mark.parametrize("read", [parse, parse_job, parse_rescrape])
 def test_nearly_ours_is_foreign(read: Callable[[str], object], body: str) -> None:
     with pytest.raises(ForeignMessageError):
         read(body)

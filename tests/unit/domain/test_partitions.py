@@ -67,6 +67,8 @@ def test_how_tables_are_cut_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> Non
         "webhook_deliveries": (True, 3),
         "webhook_delivery_attempts": (True, 3),
         "audit_log": (True, 3),
+        "request_metrics": (True, 3),
+        "operation_metrics": (True, 3),
     }
     monkeypatch.setenv("PARTITIONS_INTERVAL_ATTEMPTS", "day")
     monkeypatch.setenv("PARTITIONS_AHEAD_ATTEMPTS", "20")

@@ -15,6 +15,9 @@ RETENTION = Retention(
     audit_log_days=365,
     resolved_dead_letters_days=7,
     pending_dead_letters_days=90,
+    change_events_days=365,
+    crawl_sessions_days=365,
+    metrics_days=80,
 )
 
 
@@ -55,6 +58,7 @@ def test_each_table_has_its_own_age_and_one_without_keeps_all() -> None:
             *days(*old, table="audit_log"),
             *days(*old, table="webhook_deliveries"),
             *days(*old, table="request_metrics"),
+            *days(*old, table="of_another_release"),
         ],
         NOW,
         RETENTION,
@@ -62,5 +66,6 @@ def test_each_table_has_its_own_age_and_one_without_keeps_all() -> None:
     assert {one["table"]: one["past_retention"] for one in found} == {
         "audit_log": ["p-400"],
         "webhook_deliveries": ["p-400", "p-100"],
-        "request_metrics": [],
+        "request_metrics": ["p-400", "p-100"],
+        "of_another_release": [],
     }
