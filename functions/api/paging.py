@@ -64,12 +64,20 @@ def created_between(
     key: ColumnElement[Any], created: ColumnElement[Any], after: datetime | None, before: datetime | None
 ) -> list[ColumnElement[bool]]:
     """`after` inclusive, `before` exclusive, on the time and on the key that partitions go by."""
-    bounds = []
+    bounds = created_within(created, after, before)
     if after is not None:
-        bounds += [created >= after, key >= uuid7_floor(after)]
+        bounds.append(key >= uuid7_floor(after))
     if before is not None:
-        bounds += [created < before, key < ceiling(before)]
+        bounds.append(key < ceiling(before))
     return bounds
+
+
+def created_within(
+    created: ColumnElement[Any], after: datetime | None, before: datetime | None
+) -> list[ColumnElement[bool]]:
+    """The same on the time alone, for what is found by a walk: that bounds the keys."""
+    bounds = [] if after is None else [created >= after]
+    return bounds if before is None else [*bounds, created < before]
 
 
 def ceiling(before: datetime) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Connection, FromClause, func
 
-from functions.api import walk
+from functions.api import paging, walk
 from functions.api.caller import Caller
 from functions.api.queries import reach
 from functions.api.queries.as_json import json_object, rfc3339
@@ -61,11 +61,7 @@ def _ways(caller: Caller, wanted: Filter) -> list[list[Index]]:
 def _conditions(rows: FromClause, caller: Caller, wanted: Filter) -> list[ColumnElement[bool]]:
     conditions = reach.within(rows, caller)
     conditions += [rows.c[column.name] == value for column, value in _asked(wanted)]
-    if wanted.created_after is not None:
-        conditions.append(rows.c.created_at >= wanted.created_after)
-    if wanted.created_before is not None:
-        conditions.append(rows.c.created_at < wanted.created_before)
-    return conditions
+    return conditions + paging.created_within(rows.c.created_at, wanted.created_after, wanted.created_before)
 
 
 def _asked(wanted: Filter) -> list[tuple[Column[Any], str]]:

@@ -70,11 +70,7 @@ def _conditions(rows: FromClause, caller: Caller, wanted: Filter) -> list[Column
     for name in ("source_id", "status", "job_id"):
         if value := getattr(wanted, name):
             conditions.append(rows.c[name] == value)
-    if wanted.created_after is not None:
-        conditions.append(rows.c.created_at >= wanted.created_after)
-    if wanted.created_before is not None:
-        conditions.append(rows.c.created_at < wanted.created_before)
-    return conditions
+    return conditions + paging.created_within(rows.c.created_at, wanted.created_after, wanted.created_before)
 
 
 def _shown(rows: FromClause) -> ColumnElement[Any]:

@@ -98,11 +98,7 @@ def _conditions(rows: FromClause, caller: Caller, wanted: Filter) -> list[Column
         conditions.append(func.starts_with(rows.c.event_type, wanted.event_type[:-1]))
     elif wanted.event_type:
         conditions.append(rows.c.event_type == wanted.event_type)
-    if wanted.created_after is not None:
-        conditions.append(rows.c.created_at >= wanted.created_after)
-    if wanted.created_before is not None:
-        conditions.append(rows.c.created_at < wanted.created_before)
-    return conditions
+    return conditions + paging.created_within(rows.c.created_at, wanted.created_after, wanted.created_before)
 
 
 def _shown(rows: FromClause) -> ColumnElement[Any]:

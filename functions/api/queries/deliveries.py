@@ -164,11 +164,7 @@ def _conditions(rows: FromClause, caller: Caller, wanted: Filter) -> list[Column
     if wanted.has_error is not None:
         code = rows.c.last_error_code
         conditions.append(code.is_not(None) if wanted.has_error else code.is_(None))
-    if wanted.created_after is not None:
-        conditions.append(rows.c.created_at >= wanted.created_after)
-    if wanted.created_before is not None:
-        conditions.append(rows.c.created_at < wanted.created_before)
-    return conditions
+    return conditions + paging.created_within(rows.c.created_at, wanted.created_after, wanted.created_before)
 
 
 def _answered(column: ColumnElement[int], status: str) -> ColumnElement[bool]:

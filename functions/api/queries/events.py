@@ -128,11 +128,7 @@ def _conditions(rows: FromClause, caller: Caller, wanted: Filter) -> list[Column
         conditions.append(func.starts_with(rows.c.type, wanted.type_prefix))
     elif wanted.type:
         conditions.append(rows.c.type == wanted.type)
-    if wanted.created_after is not None:
-        conditions.append(rows.c.created_at >= wanted.created_after)
-    if wanted.created_before is not None:
-        conditions.append(rows.c.created_at < wanted.created_before)
-    return conditions
+    return conditions + paging.created_within(rows.c.created_at, wanted.created_after, wanted.created_before)
 
 
 def _counts(connection: Connection, caller: Caller, keys: Sequence[str]) -> dict[str, dict[str, int]]:

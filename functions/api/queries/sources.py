@@ -19,7 +19,7 @@ from sqlalchemy import (
     update,
 )
 
-from functions.api import walk
+from functions.api import paging, walk
 from functions.api.caller import Caller
 from functions.api.queries.as_json import json_object, rfc3339
 from functions.api.queries.reach import within
@@ -129,11 +129,7 @@ def _conditions(rows: FromClause, caller: Caller, wanted: Filter) -> list[Column
     for name in ("kind", "application_id"):
         if value := getattr(wanted, name):
             conditions.append(rows.c[name] == value)
-    if wanted.created_after is not None:
-        conditions.append(rows.c.created_at >= wanted.created_after)
-    if wanted.created_before is not None:
-        conditions.append(rows.c.created_at < wanted.created_before)
-    return conditions
+    return conditions + paging.created_within(rows.c.created_at, wanted.created_after, wanted.created_before)
 
 
 def _shown(rows: FromClause) -> ColumnElement[Any]:
