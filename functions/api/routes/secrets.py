@@ -12,19 +12,17 @@ from functions.adapters import vault
 from functions.adapters.database import transaction
 from functions.api import audit, operation
 from functions.api.caller import Caller
-from functions.api.idempotency import Answer
 from functions.api.operation import documented
 from functions.api.queries import secrets as queries
 from functions.api.queries import webhooks
-from functions.api.rendering import answer, rfc3339
+from functions.api.rendering import answer
+from functions.api.rotation import MAX_LIVE, already, make_room, rotated
 from functions.api.schemas.secrets import RotateSecret, WebhookSecret
 from functions.domain import signing
 from functions.domain.signing import Algorithm
-from functions.errors import Conflict, Detail, Invalid
 
 router = operation.Router()
 TAGS = ["webhooks"]
-MAX_LIVE = 5  # the webhook's own and four that expire: each costs every delivery a signature
 NEW_SECRET = RotateSecret()  # what an empty body asks for
 
 
@@ -56,25 +54,20 @@ def read_secret(webhook_id: str) -> Response[str]:
 def rotate_secret(webhook_id: str, rotation: Annotated[RotateSecret, Body()] = NEW_SECRET) -> Response[str]:
     caller = operation.caller(router, "webhooks:write")
     expected, id = operation.expected_version(router), operation.key(webhook_id, "webhook")
-    with transaction() as connection:
-        data_key = webhooks.data_key(connection, caller.project_id)
-    key = vault.cipher(data_key, caller.project_id)
 
-    def produce(connection: Connection) -> Answer:
+    def rotate(connection: Connection, key: AESGCM) -> None:
         webhook = webhooks.lock(connection, caller, id)
         if webhook is None:
             raise operation.missing("webhook")
         operation.check_version(expected, webhook["version"])
         _rotate(connection, caller, key, webhook, rotation)
-        return Answer(200, "{}")  # the secrets are read anew below: none is kept with an idempotency key
 
-    done = operation.post(router, caller, produce)
-    with transaction() as connection:
-        own, expiring = _read(connection, caller, id)
-    response = _answer(caller, id, own, expiring)
-    if "idempotency-replayed" in done.headers:
-        response.headers["idempotency-replayed"] = "true"
-    return response
+    def answered() -> Response[str]:
+        with transaction() as connection:
+            own, expiring = _read(connection, caller, id)
+        return _answer(caller, id, own, expiring)
+
+    return rotated(router, caller, rotate, answered)
 
 
 def _rotate(
@@ -82,16 +75,17 @@ def _rotate(
 ) -> None:
     id, bound_to = webhook["id"], vault.signing_secret_of(caller.project_id, webhook["id"])
     algorithm, new = wanted = _wanted(rotation, webhook)
-    live = list(queries.expiring(connection, id))
-    if rotation.secret is not None:
-        live = _without(connection, key, webhook, live, wanted)
-    if rotation.overlap_seconds == 0:
-        queries.forget(connection, id, *(row["id"] for row in live))
-    elif len(live) + 1 < MAX_LIVE:
-        queries.forget(connection, id)
-        queries.retire(connection, id, rotation.overlap_seconds)
-    else:
-        raise _too_many(live)
+
+    def is_wanted(algorithm: Algorithm, secret: bytes) -> bool:
+        return (algorithm, vault.decrypt(key, bound_to, bytes(secret))) == wanted
+
+    def is_given(expiring: RowMapping) -> bool:
+        return is_wanted(expiring["algorithm"], expiring["secret"])
+
+    given = rotation.secret is not None
+    if given and is_wanted(webhook["signing_algorithm"], webhook["signing_secret"]):
+        raise already("webhook")
+    make_room(connection, queries, id, "webhook", rotation.overlap_seconds, is_given if given else None)
     changed = {"signing_algorithm": algorithm, "signing_secret": vault.encrypt(key, bound_to, new)}
     webhooks.change_webhook(connection, caller, id, changed)
     audit.record(
@@ -111,34 +105,6 @@ def _wanted(rotation: RotateSecret, webhook: RowMapping) -> tuple[Algorithm, byt
         return signing.parse(rotation.secret)
     algorithm: Algorithm = rotation.algorithm or webhook["signing_algorithm"]
     return algorithm, signing.new_key(algorithm)
-
-
-def _without(
-    connection: Connection,
-    key: AESGCM,
-    webhook: RowMapping,
-    live: list[RowMapping],
-    given: tuple[Algorithm, bytes],
-) -> list[RowMapping]:
-    """Who gives a secret that was rotated out takes that one back: it must not sign twice. Raises Invalid."""
-    bound_to = vault.signing_secret_of(webhook["project_id"], webhook["id"])
-
-    def is_given(algorithm: Algorithm, secret: bytes) -> bool:
-        return (algorithm, vault.decrypt(key, bound_to, bytes(secret))) == given
-
-    if is_given(webhook["signing_algorithm"], webhook["signing_secret"]):
-        raise Invalid("this is the webhook's secret already", details=(Detail("secret", "signs already"),))
-    back = [row["id"] for row in live if is_given(row["algorithm"], row["secret"])]
-    queries.forget(connection, webhook["id"], *back)
-    return [row for row in live if row["id"] not in back]
-
-
-def _too_many(live: list[RowMapping]) -> Conflict:
-    until = rfc3339(min(row["expires_at"] for row in live))
-    return Conflict(
-        f"the webhook has {MAX_LIVE} live secrets: wait for the next to expire at {until}, or rotate with"
-        " overlap_seconds 0, after which the new one signs alone"
-    )
 
 
 def _read(connection: Connection, caller: Caller, id: str) -> tuple[RowMapping, Sequence[RowMapping]]:

@@ -12,19 +12,18 @@ from functions.adapters import vault
 from functions.adapters.database import transaction
 from functions.api import audit, operation
 from functions.api.caller import Caller
-from functions.api.idempotency import Answer
 from functions.api.operation import documented
 from functions.api.queries import source_secrets as queries
-from functions.api.queries import sources, webhooks
-from functions.api.rendering import answer, rfc3339
+from functions.api.queries import sources
+from functions.api.rendering import answer
+from functions.api.rotation import MAX_LIVE, already, make_room, rotated
 from functions.api.schemas.sources import RotateSourceSecret, SourceSecret, wrong_secret
 from functions.domain.senders import registry
 from functions.domain.senders.base import Kind
-from functions.errors import Conflict, Detail, Invalid
+from functions.errors import Detail, Invalid
 
 router = operation.Router()
 TAGS = ["sources"]
-MAX_LIVE = 5  # the source's own and four that expire: each costs every request a comparison
 NEW_SECRET = RotateSourceSecret()  # what an empty body asks for
 
 
@@ -58,42 +57,35 @@ def rotate_source_secret(
 ) -> Response[str]:
     caller = operation.caller(router, "sources:write")
     expected, id = operation.expected_version(router), operation.key(source_id, "source")
-    with transaction() as connection:
-        data_key = webhooks.data_key(connection, caller.project_id)
-    key = vault.cipher(data_key, caller.project_id)
 
-    def produce(connection: Connection) -> Answer:
+    def rotate(connection: Connection, key: AESGCM) -> None:
         source = sources.lock(connection, caller, id)
         if source is None:
             raise operation.missing("source")
         operation.check_version(expected, source["version"])
         _rotate(connection, caller, key, source, rotation)
-        return Answer(200, "{}")  # the secrets are read anew below: none is kept with an idempotency key
 
-    done = operation.post(router, caller, produce)
-    with transaction() as connection:
-        own, expiring = _read(connection, caller, id)
-    response = _answer(caller, id, own, expiring)
-    if "idempotency-replayed" in done.headers:
-        response.headers["idempotency-replayed"] = "true"
-    return response
+    def answered() -> Response[str]:
+        with transaction() as connection:
+            own, expiring = _read(connection, caller, id)
+        return _answer(caller, id, own, expiring)
+
+    return rotated(router, caller, rotate, answered)
 
 
 def _rotate(
     connection: Connection, caller: Caller, key: AESGCM, source: RowMapping, rotation: RotateSourceSecret
 ) -> None:
     id, bound_to = source["id"], vault.source_secret_of(caller.project_id, source["id"])
-    live = list(queries.expiring(connection, id))
     _check_secret(source["kind"], rotation.secret)
-    if rotation.secret is not None:
-        live = _without(connection, key, source, live, rotation.secret)
-    if rotation.overlap_seconds == 0:
-        queries.forget(connection, id, *(row["id"] for row in live))
-    elif len(live) + 1 < MAX_LIVE:
-        queries.forget(connection, id)
-        queries.retire(connection, id, rotation.overlap_seconds)
-    else:
-        raise _too_many(live)
+
+    def is_given(row: RowMapping) -> bool:
+        return vault.decrypt(key, bound_to, bytes(row["secret"])).decode() == rotation.secret
+
+    given = rotation.secret is not None
+    if given and is_given(source):
+        raise already("source")
+    make_room(connection, queries, id, "source", rotation.overlap_seconds, is_given if given else None)
     new = rotation.secret or registry.new_secret(source["kind"])
     sources.change_source(connection, caller, id, {"secret": vault.encrypt(key, bound_to, new.encode())})
     audit.record(
@@ -112,30 +104,6 @@ def _check_secret(kind: Kind, given: str | None) -> None:
     if found := wrong_secret(kind, given):
         details = tuple(Detail(path, said) for path, said in found)
         raise Invalid("the request is not valid; `details` say where", details=details)
-
-
-def _without(
-    connection: Connection, key: AESGCM, source: RowMapping, live: list[RowMapping], given: str
-) -> list[RowMapping]:
-    """Who gives a secret that was rotated out takes that one back. Raises Invalid."""
-    bound_to = vault.source_secret_of(source["project_id"], source["id"])
-
-    def is_given(secret: bytes) -> bool:
-        return vault.decrypt(key, bound_to, bytes(secret)) == given.encode()
-
-    if is_given(source["secret"]):
-        raise Invalid("this is the source's secret already", details=(Detail("secret", "is taken already"),))
-    back = [row["id"] for row in live if is_given(row["secret"])]
-    queries.forget(connection, source["id"], *back)
-    return [row for row in live if row["id"] not in back]
-
-
-def _too_many(live: list[RowMapping]) -> Conflict:
-    until = rfc3339(min(row["expires_at"] for row in live))
-    return Conflict(
-        f"the source has {MAX_LIVE} live secrets: wait for the next to expire at {until}, or rotate with"
-        " overlap_seconds 0, after which the new one alone is taken"
-    )
 
 
 def _read(connection: Connection, caller: Caller, id: str) -> tuple[RowMapping, Sequence[RowMapping]]:
