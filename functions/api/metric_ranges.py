@@ -7,10 +7,10 @@ from functions.errors import Detail, Invalid
 USUAL = timedelta(days=1)
 LONGEST = timedelta(days=31)
 # A bucket that is not over changes all the time. Whoever looks at days need not see the last seconds.
-SECONDS = {"": 15, "minute": 15, "hour": 60, "day": 300}
+SECONDS = {"none": 15, "1m": 15, "1h": 60, "1d": 300}
 OVER = timedelta(hours=1)  # what ended so long ago has its lines: hardly one comes later
 KEPT_WHEN_OVER = 300
-STEPS = {"": timedelta(minutes=1), "minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": USUAL}
+STEPS = {"none": timedelta(minutes=1), "1m": timedelta(minutes=1), "1h": timedelta(hours=1), "1d": USUAL}
 MOST_BUCKETS = 1_500  # a day of minutes
 
 
@@ -25,7 +25,7 @@ def of_buckets(after: datetime | None, before: datetime | None, bucket: str) -> 
     """
     step = STEPS[bucket]
     after, before = _checked(after, before or _end(datetime.now(UTC), step), "created_before")
-    if bucket and (before - after) / step > MOST_BUCKETS:
+    if bucket != "none" and (before - after) / step > MOST_BUCKETS:
         raise _wrong("bucket", f"makes more than {MOST_BUCKETS} of this range: take a longer one")
     return after, before
 

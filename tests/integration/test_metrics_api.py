@@ -221,7 +221,7 @@ def test_without_times_it_is_the_last_day(service: Service) -> None:
         ("operations", "created_after=2099-02-01T00:00:00Z"),
         (
             "requests/summary",
-            "bucket=minute&created_after=2026-02-01T00:00:00Z&created_before=2026-02-03T00:00:00Z",
+            "bucket=1m&created_after=2026-02-01T00:00:00Z&created_before=2026-02-03T00:00:00Z",
         ),
         ("requests/summary", "bucket=week"),
         ("requests/summary", "group_by=client_ip"),
@@ -242,7 +242,7 @@ def test_a_summary_counts_by_bucket_and_group(service: Service) -> None:
         *({"id": NOON + timedelta(hours=1), "path": "/v1/events", "status": 500, "duration_ms": 7} for _ in "ab"),
         {"id": NOON, "path": "/v1/webhooks", "status": 404, "duration_ms": 9},
     )
-    told = summed(service.admin, "requests", bucket="hour", group_by="path")
+    told = summed(service.admin, "requests", bucket="1h", group_by="path")
     at, later = (f"{one:%FT%T}.000000Z" for one in (NOON, NOON + timedelta(hours=1)))
     assert [(row["bucket"], row["group"], row["count"], row["success_rate"]) for row in told["data"]] == [
         (at, "/v1/events", 100, 1),
@@ -253,7 +253,7 @@ def test_a_summary_counts_by_bucket_and_group(service: Service) -> None:
     row = told["data"][0]
     assert (row["avg_ms"], row["max_ms"]) == (50.5, 100)
     assert [row["p50_ms"], row["p95_ms"], row["p99_ms"]] == [round(cuts[n - 1], 3) for n in (50, 95, 99)]
-    assert (told["bucket"], told["group_by"], told["complete"]) == ("hour", "path", True)
+    assert (told["bucket"], told["group_by"], told["complete"]) == ("1h", "path", True)
     by_class = summed(service.admin, "requests", group_by="status_class")["data"]
     assert [(row["group"], row["count"]) for row in by_class] == [("2xx", 100), ("4xx", 1), ("5xx", 2)]
 
@@ -294,7 +294,7 @@ def test_an_answer_that_would_be_too_long_is_refused(service: Service, monkeypat
 
 
 def test_nothing_is_an_empty_summary(service: Service) -> None:
-    told = summed(service.admin, "operations", bucket="day")
+    told = summed(service.admin, "operations", bucket="1d")
     assert (told["data"], told["complete"], told["covered_from"]) == ([], True, None)
 
 

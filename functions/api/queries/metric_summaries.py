@@ -50,13 +50,14 @@ OPERATION_GROUPS: dict[str, ColumnElement[Any]] = {
     "operation_name": o.operation_name,
 }
 ONE = literal_column("1", Integer)
+UNITS = {"1m": "minute", "1h": "hour", "1d": "day"}  # of date_trunc
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How it is added up; empty means not at all by that."""
+    """How it is added up; an empty group means not by what it is of."""
 
-    bucket: str = ""  # minute, hour or day
+    bucket: str = "none"  # or one of UNITS
     group_by: str = ""
 
 
@@ -130,7 +131,8 @@ def _summed(
         .subquery("m")
     )
     c = rows.c
-    at = func.date_trunc(literal(shape.bucket), c.timestamp, "UTC") if shape.bucket else null()
+    unit = UNITS.get(shape.bucket)
+    at = func.date_trunc(literal(unit), c.timestamp, "UTC") if unit else null()
     bucket, name = at.label("bucket"), cast(c.of, Text).label("name")
     figures = select(
         bucket,

@@ -47,9 +47,7 @@ RequestId = Annotated[
 JobId = Annotated[paging.Text, Query(max_length=100, description="Only what this background job did")]
 Success = Annotated[paging.Flag, Query(description="Only what went well, or only what did not")]
 Slow = Annotated[float | None, Query(ge=0, description="Only what took so many milliseconds or longer")]
-Bucket = Annotated[
-    Literal["", "minute", "hour", "day"], Query(description="By time as well; `day` is that of UTC")
-]
+Bucket = Annotated[Literal["none", "1m", "1h", "1d"], Query(description="By time as well; a day is that of UTC")]
 kept = KeptAnswers()
 
 
@@ -88,7 +86,7 @@ def list_requests(
     **documented("metrics:read", 200, RequestSummary, 401, 403, 422, admin=True),
 )
 def summarize_requests(
-    bucket: Bucket = "",
+    bucket: Bucket = "none",
     group_by: Annotated[
         Literal["", "path", "method", "status_class"], Query(description="A row for each of these")
     ] = "",
@@ -148,7 +146,7 @@ def list_operations(
     **documented("metrics:read", 200, OperationSummary, 401, 403, 422, admin=True),
 )
 def summarize_operations(
-    bucket: Bucket = "",
+    bucket: Bucket = "none",
     group_by: Annotated[
         Literal["", "operation_type", "operation_name"], Query(description="A row for each of these")
     ] = "",
@@ -189,7 +187,7 @@ def _summary(of: Range, wanted: Hashable, shape: Shape, make: Callable[[], Summa
         told: dict[str, Any] = {
             "created_after": of.after,
             "created_before": of.before,
-            "bucket": shape.bucket or None,
+            "bucket": None if shape.bucket == "none" else shape.bucket,
             "group_by": shape.group_by or None,
             "complete": made.complete,
             "covered_from": made.covered_from,

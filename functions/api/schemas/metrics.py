@@ -72,7 +72,7 @@ class Summary(BaseModel, Generic[Group]):
 
     created_after: datetime
     created_before: datetime
-    bucket: Literal["minute", "hour", "day"] | None
+    bucket: Literal["1m", "1h", "1d"] | None
     group_by: Group | None
     complete: Annotated[bool, Field(examples=[True])]
     covered_from: Annotated[datetime | None, Field(description="When the first row was that was read")]

@@ -164,7 +164,7 @@ class Tour:
 
     def metrics(self) -> None:
         store([request_line(3), operation_line(3)])
-        for path in ("requests/summary?group_by=path", "operations/summary?group_by=operation_name&bucket=hour"):
+        for path in ("requests/summary?group_by=path", "operations/summary?group_by=operation_name&bucket=1h"):
             for client in (self.client, self.admin):
                 ask(client, "GET", f"/v1/metrics/{path}")
 

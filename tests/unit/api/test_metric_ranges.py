@@ -31,10 +31,10 @@ def test_without_times_it_is_the_last_day() -> None:
 @pytest.mark.parametrize(
     ("bucket", "end"),
     [
-        ("", datetime(2026, 11, 21, 12, 31, tzinfo=UTC)),
-        ("minute", datetime(2026, 11, 21, 12, 31, tzinfo=UTC)),
-        ("hour", datetime(2026, 11, 21, 13, tzinfo=UTC)),
-        ("day", datetime(2026, 11, 22, tzinfo=UTC)),
+        ("none", datetime(2026, 11, 21, 12, 31, tzinfo=UTC)),
+        ("1m", datetime(2026, 11, 21, 12, 31, tzinfo=UTC)),
+        ("1h", datetime(2026, 11, 21, 13, tzinfo=UTC)),
+        ("1d", datetime(2026, 11, 22, tzinfo=UTC)),
     ],
 )
 def test_a_summary_ends_with_the_bucket_of_now(bucket: str, end: datetime) -> None:
@@ -44,11 +44,11 @@ def test_a_summary_ends_with_the_bucket_of_now(bucket: str, end: datetime) -> No
 @pytest.mark.parametrize(
     ("after", "before", "bucket"),
     [
-        (NOON, NOON, ""),
-        (NOON + DAY, None, ""),
-        (NOON - MONTH - DAY, NOON, ""),
-        (NOON - 2 * DAY, NOON, "minute"),
-        (None, datetime(1, 1, 1, tzinfo=UTC), ""),
+        (NOON, NOON, "none"),
+        (NOON + DAY, None, "none"),
+        (NOON - MONTH - DAY, NOON, "none"),
+        (NOON - 2 * DAY, NOON, "1m"),
+        (None, datetime(1, 1, 1, tzinfo=UTC), "none"),
     ],
 )
 def test_what_is_empty_or_too_much_is_refused(
@@ -59,6 +59,6 @@ def test_what_is_empty_or_too_much_is_refused(
 
 
 def test_what_is_over_is_kept_for_longer() -> None:
-    assert kept_seconds(NOON - 2 * DAY, "minute") == 300
-    assert kept_seconds(NOON, "minute") == 15
-    assert kept_seconds(NOON, "day") == 300
+    assert kept_seconds(NOON - 2 * DAY, "1m") == 300
+    assert kept_seconds(NOON, "1m") == 15
+    assert kept_seconds(NOON, "1d") == 300
