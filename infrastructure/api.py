@@ -75,7 +75,7 @@ class Api(Construct):
             platform=platform,
             placement=placement,
             environment=receive_environment,
-            memory_mib=1024,  # as api: a sender waits for the start, too, and posts up to 4 MiB
+            memory_mib=1024,  # as api: a sender waits for the start, too, and posts up to 5 MiB
             timeout=cdk.Duration.seconds(29),
         )
         self.http_api = apigateway.HttpApi(

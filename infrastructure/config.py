@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from functions.settings import INTERVALS, Limits, Partitions, Rescraping, Retention, Thresholds, Vacuum
 
 USUAL = Thresholds()
+LONGEST_SCRAPE = 150  # seconds: the function has 180, and needs 30 to store and to tell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,8 @@ class Stage:
         _check("retention", self.retention, _variables(Retention, "RETENTION_"))
         _check("threshold", self.vacuum, _variables(Vacuum, "VACUUM_"))
         _check("setting of rescrapes", self.rescraping, _variables(Rescraping, "RESCRAPE_"))
+        if dict(self.rescraping).get("RESCRAPE_BUDGET_SECONDS", 1) > LONGEST_SCRAPE:
+            raise ValueError(f"RESCRAPE_BUDGET_SECONDS is at most {LONGEST_SCRAPE}: the function has 180 s in all")
         intervals = {f"PARTITIONS_INTERVAL_{table}" for table in tables}
         for name, value in self.partitions:
             if name in intervals and value not in INTERVALS:

@@ -54,6 +54,7 @@ class Function(lambda_.Function):
         reserved_concurrency: int | None = None,
     ) -> None:
         stage = platform.stage
+        self.bounded = reserved_concurrency is not None  # so being refused and waiting is how it works
         full_name = stage.physical_name(name)
         construct_id = name.title()
         group = _log_group(scope, f"{construct_id}Logs", full_name, stage)

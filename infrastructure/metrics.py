@@ -45,8 +45,8 @@ class Metrics(Construct):
             memory_mib=512,
             timeout=cdk.Duration.seconds(60),
             retry_attempts=2,
-            max_event_age=cdk.Duration.hours(6),  # Lambda's most: a database that is away for long comes back
-            reserved_concurrency=CONCURRENCY,
+            max_event_age=cdk.Duration.hours(6),  # Lambda's most, for what waits because two are at work
+            reserved_concurrency=CONCURRENCY if platform.stage.metrics else None,
         )
 
     def subscribe(self, functions: Iterable[Function]) -> None:

@@ -6,7 +6,6 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
@@ -14,6 +13,7 @@ from constructs import Construct
 from functions.domain.figures import measures
 from infrastructure.config import Stage
 from infrastructure.database import Database
+from infrastructure.function import Function
 from infrastructure.queues import Queues
 
 GB = 1_000_000_000
@@ -73,7 +73,7 @@ class Monitoring(Construct):
         construct_id: str,
         *,
         stage: Stage,
-        functions: Sequence[lambda_.Function],
+        functions: Sequence[Function],
         queues: Queues,
         database: Database,
         server_errors: cloudwatch.Metric,
@@ -134,17 +134,20 @@ class Monitoring(Construct):
             age = queue.metric_approximate_age_of_oldest_message(period=MINUTE)
             self._alarm(f"{name}-age", meaning, age, ABOVE, OLDEST_MESSAGE.to_seconds(), periods=3)
 
-    def _on_functions(self, functions: Sequence[lambda_.Function], server_errors: cloudwatch.Metric) -> None:
+    def _on_functions(self, functions: Sequence[Function], server_errors: cloudwatch.Metric) -> None:
         for function in functions:
             name = function.node.id.lower()
-            failed, refused = (
-                function.metric_errors(period=FIVE_MINUTES),
-                function.metric_throttles(period=FIVE_MINUTES),
-            )
+            failed = function.metric_errors(period=FIVE_MINUTES)
             self._alarm(f"{name}-errors", f"Invocations of {name} failed: its log says why", failed, ABOVE, 0)
-            meaning = f"{name} is throttled: the account has no concurrency left, or too little is reserved"
-            self._alarm(f"{name}-throttles", meaning, refused, ABOVE, 0)
-        meaning = "The API answers 5xx: the database is away, or the log of api says why"
+            if function.bounded:
+                lost = function.metric("AsyncEventsDropped", period=FIVE_MINUTES, statistic="Sum")
+                meaning = f"What {name} was to do is lost: its log says why, or it is too few at a time"
+                self._alarm(f"{name}-dropped", meaning, lost, ABOVE, 0)
+            else:
+                refused = function.metric_throttles(period=FIVE_MINUTES)
+                meaning = f"{name} is throttled: the account has no concurrency left"
+                self._alarm(f"{name}-throttles", meaning, refused, ABOVE, 0)
+        meaning = "The API answers 5xx: the database is away, or the log of api or receive says why"
         self._alarm("api-5xx", meaning, server_errors, ABOVE, SERVER_ERRORS)
 
     def _on_running(self) -> None:

@@ -39,6 +39,10 @@ class Queues(Construct):
         """The environment of a function that sends deliveries to the queues."""
         return {"DELIVERY_QUEUE_URL": self.delivery.queue_url, "RETRY_QUEUE_URL": self.retry.queue_url}
 
+    def first_environment(self) -> dict[str, str]:
+        """The environment of a function that makes deliveries and never tries one again."""
+        return {"DELIVERY_QUEUE_URL": self.delivery.queue_url}
+
     def jobs_environment(self) -> dict[str, str]:
         """What a function needs beside it to start background jobs or go on with them."""
         return {"JOBS_QUEUE_URL": self.jobs.queue_url}

@@ -105,7 +105,8 @@ class HooklineStack(cdk.Stack):
             | _thresholds(platform.stage),
             receive_environment=self.database.through_proxy()
             | self.queues.rescrape_environment()
-            | {"DELIVERY_QUEUE_URL": self.queues.delivery.queue_url, "KMS_KEY_ID": self.storage.key.key_arn},
+            | self.queues.first_environment()
+            | {"KMS_KEY_ID": self.storage.key.key_arn},
         )
 
     def _workers(self, platform: Platform) -> Workers:
@@ -123,7 +124,8 @@ class HooklineStack(cdk.Stack):
             | _egress(stage)
             | limits,
             jobs_environment=on_proxy_and_queues | self.queues.jobs_environment(),
-            rescrape_environment=on_proxy_and_queues
+            rescrape_environment=self.database.through_proxy()
+            | self.queues.first_environment()
             | self.queues.rescrape_environment()
             | {"KMS_KEY_ID": self.storage.key.key_arn, "DOCUMENTS_BUCKET": self.storage.documents.bucket_name}
             | _egress(stage)
@@ -174,11 +176,11 @@ class HooklineStack(cdk.Stack):
         self.migration.may_look_at_snapshots_of(self.database.instance)
 
     def _grant_queues(self) -> None:
-        workers = (self.workers.deliver, self.workers.jobs, self.workers.rescrape, self.workers.dispatch)
-        for function in (self.api.api, *workers):
+        for function in (self.api.api, self.workers.deliver, self.workers.jobs, self.workers.dispatch):
             for queue in (self.queues.delivery, self.queues.retry):
                 queue.grant(function, "sqs:SendMessage")
-        self.queues.delivery.grant(self.api.receive, "sqs:SendMessage")
+        for function in (self.api.receive, self.workers.rescrape):
+            self.queues.delivery.grant(function, "sqs:SendMessage")
         for function in (self.api.api, self.workers.jobs, self.workers.dispatch):
             self.queues.jobs.grant(function, "sqs:SendMessage")
         for function in (self.api.api, self.api.receive, self.workers.rescrape, self.workers.dispatch):

@@ -15,7 +15,8 @@ ALARM = "AWS::CloudWatch::Alarm"
 WATCHED = (*("authorizer", "api", "receive", "deliver", "jobs", "rescrape", "dispatch", "maintain", "metrics"),)
 ALARMS = {
     *("delivery-dlq", "retry-dlq", "jobs-dlq", "rescrape-dlq", "delivery-age", "jobs-age", "api-5xx"),
-    *(f"{name}-{end}" for name in WATCHED for end in ("errors", "throttles")),
+    *(f"{name}-{end}" for name in WATCHED for end in ("errors", "throttles") if name != "metrics"),
+    *("metrics-errors", "metrics-dropped"),
     *("dispatcher", "reports", "overdue", "table-warning", "table-critical", "table-rows", "partitions"),
     *("default-rows", "transaction-ids", "connections", "database-cpu", "database-storage"),
     *("proxy-borrowing", "proxy-pinned"),
@@ -42,7 +43,7 @@ def test_every_alarm_says_what_is_wrong_and_tells_the_topic(template: Template) 
     assert topic in referred(template.document["Outputs"]["AlarmTopicArn"])
 
 
-@pytest.mark.parametrize("lane", ["delivery", "retry", "jobs"])
+@pytest.mark.parametrize("lane", ["delivery", "retry", "jobs", "rescrape"])
 def test_one_dead_message_is_enough(template: Template, lane: str) -> None:
     found = alarm(template, f"{lane}-dlq")
     assert found["Dimensions"][0]["Value"]["Fn::GetAtt"][0] == template.queue(f"{lane}-dlq")[0]

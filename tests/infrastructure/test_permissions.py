@@ -137,7 +137,7 @@ def test_each_secret_has_one_reader(template: Template) -> None:
         ("receive", {"delivery", "rescrape"}),
         ("deliver", {"delivery", "retry"}),
         ("jobs", {"delivery", "retry", "jobs"}),
-        ("rescrape", {"delivery", "retry", "rescrape"}),
+        ("rescrape", {"delivery", "rescrape"}),
         ("dispatch", {"delivery", "retry", "jobs", "rescrape"}),
     ],
 )

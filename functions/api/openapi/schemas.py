@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 NULL = {"type": "null"}
-NOT_OURS = {"external_id", "correlation_id", "request_id", "resource_id", "watch_id"}  # end in `_id`
+# End in `_id` and are no UUID, or not always.
+NOT_OURS = {"external_id", "correlation_id", "request_id", "resource_id", "watch_id", "message_id"}
 DATA = {"example", "examples", "default", "const", "enum"}  # hold values, which may look like schemas
 KEYS = {"created_by", "updated_by"}
 URLS = {"url", "request_url", "watch_url", "snapshot_url", "base_url"}
@@ -61,11 +62,13 @@ def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _format(schema: dict[str, Any]) -> None:
-    """Answers name ids and URLs alike everywhere; what a request may send as an id is said by its own schema."""
+    """Answers name ids and URLs alike everywhere, but for ids with a length of their own: not ours.
+    What a request may send as an id is said by its own schema.
+    """
     if schema.get("additionalProperties") is False:
         return
     for name, one in schema["properties"].items():
-        if one.get("type") not in ("string", ["string", "null"]) or "format" in one:
+        if one.get("type") not in ("string", ["string", "null"]) or one.keys() & {"format", "maxLength"}:
             continue
         if name in KEYS or ((name == "id" or name.endswith("_id")) and name not in NOT_OURS):
             one["format"] = "uuid"

@@ -52,7 +52,12 @@ class CrawlSession(BaseModel):
     id: str
     source_id: str
     job_id: Annotated[
-        str, Field(description="Firecrawl's id of the job", examples=["550e8400-e29b-41d4-a716-446655440000"])
+        str,
+        Field(
+            description="Firecrawl's id of the job",
+            max_length=255,
+            examples=["550e8400-e29b-41d4-a716-446655440000"],
+        ),
     ]
     kind: Literal["crawl", "batch_scrape"]
     status: Annotated[Literal["in_progress", "completed", "failed", "cancelled"], Field(examples=["completed"])]
