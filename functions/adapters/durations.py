@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 
-from functions.domain.log_buckets import BUCKETS, middle, start
-
-__all__ = ["BUCKETS", "Durations", "middle", "start"]
+from functions.domain.log_buckets import BUCKETS, middle
 
 
 class Durations:

@@ -24,6 +24,8 @@ from functions.telemetry import logger
 # (https://aws.amazon.com/about-aws/whats-new/2025/04/amazon-cloudwatch-logs-increases-log-event-size-1-mb/).
 LINE_BYTES = 64_000
 MOST_ROWS = 200  # of a kind in one invocation; what is more is counted as dropped
+# Requests with no key that is ours: anybody may make as many as the gateway lets in, and each would be a row.
+MOST_STRANGERS = 60  # of a process in a minute; what is more is counted as dropped
 UNKNOWN_ROUTE = "(unknown)"
 MOST_CHARACTERS = {"method": 10, "path": 500, "id": 100, "user_agent": 500, "url": 500}
 
@@ -39,6 +41,7 @@ class _Notes:
     request_id: str | None = None
     path: str = UNKNOWN_ROUTE
     project_id: str | None = None
+    admin: bool = False
     rows: dict[str, list[Row]] = field(default_factory=lambda: {"requests": [], "operations": []})
     dropped: dict[str, int] = field(default_factory=lambda: {"requests": 0, "operations": 0})
 
@@ -49,7 +52,29 @@ class _Notes:
             self.dropped[kind] += 1
 
 
+@dataclass
+class _Strangers:
+    """The requests of strangers in this minute of this process."""
+
+    minute: int = -1
+    noted: int = 0
+    dropped: int = 0
+
+    def has_room(self) -> bool:
+        """For one more. What was dropped before this minute is told with its first."""
+        minute = int(time.monotonic() // 60)
+        if minute != self.minute:
+            _notes.dropped["requests"] += self.dropped
+            self.minute, self.noted, self.dropped = minute, 0, 0
+        if self.noted < MOST_STRANGERS:
+            self.noted += 1
+            return True
+        self.dropped += 1
+        return False
+
+
 _notes = _Notes()
+_strangers = _Strangers()
 
 
 class Operation:
@@ -68,9 +93,9 @@ class Operation:
         """What the operation dealt with, by name: it stands in the row's `extra_metadata`."""
         self._counts = counts if self._counts is None else self._counts | counts
 
-    def belongs_to(self, project_id: str, job_id: str | None = None) -> None:
+    def belongs_to(self, project_id: str) -> None:
         """Whose it is, where that is known only on the way."""
-        self._project_id, self._job_id = project_id, job_id or self._job_id
+        self._project_id = project_id
 
     def pause(self) -> None:
         """What follows is not counted, until `go_on`."""
@@ -103,7 +128,7 @@ class _Off(Operation):
     def count(self, **counts: int) -> None:
         pass
 
-    def belongs_to(self, project_id: str, job_id: str | None = None) -> None:
+    def belongs_to(self, project_id: str) -> None:
         pass
 
     def pause(self) -> None:
@@ -175,9 +200,12 @@ def _begin(event: Event) -> None:
     _notes.request_id = _cut(context.get("requestId"), "id")
     found = (context.get("authorizer") or {}).get("lambda") or {}
     _notes.path, _notes.project_id = UNKNOWN_ROUTE, found.get("project_id") or None
+    _notes.admin = found.get("admin") == "true"
 
 
 def _note_request(event: Event, status: int, at: int, ns: int) -> None:
+    if not (_notes.project_id or _notes.admin or _strangers.has_room()):
+        return
     http = (event.get("requestContext") or {}).get("http") or {}
     row = (
         uuid7(at // 1_000_000),

@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 from sqlalchemy.sql.expression import ReleaseSavepointClause, RollbackToSavepointClause, SavepointClause
 
 from functions.adapters import measuring
-from functions.adapters.durations import Durations, middle
+from functions.adapters.durations import Durations
 from functions.domain.ids import uuid7
+from functions.domain.log_buckets import middle
 from functions.settings import settings
 from functions.statements import COMMIT, CONNECT, NAME, SAVEPOINT, UNNAMED
 from functions.telemetry import logger
@@ -39,12 +40,15 @@ class _Window:
     """What this process did since it last said so. It does one thing at a time, on one connection."""
 
     durations: dict[str, Durations] = field(default_factory=dict)
+    began_ms: int = 0  # when the first of them was, since the epoch
     failed: str = UNNAMED  # the statement that failed last
     said_at: float | None = None
 
     def of(self, name: str) -> Durations:
         found = self.durations.get(name)
         if found is None:
+            if not self.durations:
+                self.began_ms = time.time_ns() // 1_000_000
             found = self.durations[name] = Durations()
         return found
 
@@ -135,12 +139,12 @@ def reported(handler: Callable[[Event, Context], Result]) -> Callable[[Event, Co
 
 def say(function: str) -> None:
     """Write the line, and begin anew."""
-    print(json.dumps(line(function, _window.durations), separators=(",", ":")), flush=True)
+    print(json.dumps(line(function, _window.durations, _window.began_ms), separators=(",", ":")), flush=True)
     _window.durations = {}
     _window.said_at = time.monotonic()
 
 
-def line(function: str, durations: dict[str, Durations]) -> dict[str, Any]:
+def line(function: str, durations: dict[str, Durations], began_ms: int) -> dict[str, Any]:
     """What the log gets: figures by name; and of all together those that CloudWatch makes metrics of.
 
     The latter in its embedded metric format, so that no call is made for them. By name they would be 180 metrics
@@ -162,18 +166,18 @@ def line(function: str, durations: dict[str, Durations]) -> dict[str, Any]:
         "function": function,
         **counts,
         "StatementTime": _values(together),
-        "statements": [_figures(name, of) for name, of in sorted(durations.items())],
+        "statements": [_figures(name, of, began_ms) for name, of in sorted(durations.items())],
         "_aws": {"Timestamp": time.time_ns() // 1_000_000, "CloudWatchMetrics": [directive]},
     }
 
 
-def _figures(name: str, of: Durations) -> dict[str, Any]:
+def _figures(name: str, of: Durations, began_ms: int) -> dict[str, Any]:
     """`histogram` is [bucket, count, bucket, count, …]: by it the lines of many processes are added up.
 
     `id` is the key that the row of these figures gets (functions/metrics), which is made here so that it is one.
     """
     return {
-        **({"id": uuid7()} if settings().metrics else {}),
+        **({"id": uuid7(began_ms)} if settings().metrics else {}),
         "name": name,
         "count": sum(of.counts),
         "errors": of.errors,

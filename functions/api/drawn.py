@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 
-from functions.api.paging import LATEST
 from functions.domain.statistics.times import (
     BY_NAME,
     DAY,
@@ -52,7 +51,7 @@ def _ends(window: str, since: datetime | None, until: datetime | None, now: date
         return now - WINDOWS[window or DEFAULT_WINDOW], now
     if window:
         raise _wrong("window", "does not go with `from`")
-    until = min(until or now, now, LATEST)
+    until = min(until or now, now)
     if since >= now:
         raise _wrong("from", "must be in the past")
     if since >= until:

@@ -16,15 +16,19 @@ MOST_BUCKETS = 1_500  # a day of minutes
 
 def of_rows(after: datetime | None, before: datetime | None) -> tuple[datetime, datetime]:
     """From when until when. Raises Invalid for an empty range and for one of more than 31 days."""
-    return _checked(after, before or datetime.now(UTC), "created_before")
+    return _checked(after, before or datetime.now(UTC))
 
 
 def of_buckets(after: datetime | None, before: datetime | None, bucket: str) -> tuple[datetime, datetime]:
-    """The same of a summary. Where no end is told it is that of the bucket of now, so that the same question,
-    asked again a moment later, is the same. Raises Invalid for more than MOST_BUCKETS, too.
+    """The same of a summary. Where no end is told it is that of the bucket of now, and where no time is told the
+    beginning is that of the bucket of a day ago: the same question, asked again a moment later, is the same, and
+    its first bucket is whole. Raises Invalid for more than MOST_BUCKETS, too.
     """
-    step = STEPS[bucket]
-    after, before = _checked(after, before or _end(datetime.now(UTC), step), "created_before")
+    step, now = STEPS[bucket], datetime.now(UTC)
+    if before is None:
+        after, before = _checked(after or _start(now - USUAL, step), _start(now, step) + step, LONGEST + step)
+    else:
+        after, before = _checked(after, before)
     if bucket != "none" and (before - after) / step > MOST_BUCKETS:
         raise _wrong("bucket", f"makes more than {MOST_BUCKETS} of this range: take a longer one")
     return after, before
@@ -35,19 +39,20 @@ def kept_seconds(before: datetime, bucket: str) -> float:
     return KEPT_WHEN_OVER if before < datetime.now(UTC) - OVER else SECONDS[bucket]
 
 
-def _checked(after: datetime | None, before: datetime, name: str) -> tuple[datetime, datetime]:
+def _checked(after: datetime | None, before: datetime, longest: timedelta = LONGEST) -> tuple[datetime, datetime]:
     if after is None:
         after = before - USUAL if before > datetime.min.replace(tzinfo=UTC) + USUAL else before
     if after >= before:
-        raise _wrong(name, "must be later than created_after, which is not in the future")
-    if before - after > LONGEST:
-        raise _wrong(name, f"must be at most {LONGEST.days} days after created_after")
+        raise _wrong("created_before", "must be later than created_after, which is not in the future")
+    if before - after > longest:
+        raise _wrong("created_before", f"must be at most {LONGEST.days} days after created_after")
     return after, before
 
 
-def _end(now: datetime, step: timedelta) -> datetime:
-    start = datetime(now.year, now.month, now.day, tzinfo=UTC)
-    return start + step * ((now - start) // step + 1)
+def _start(at: datetime, step: timedelta) -> datetime:
+    """Of the bucket that this time is in."""
+    midnight = datetime(at.year, at.month, at.day, tzinfo=UTC)
+    return midnight + step * ((at - midnight) // step)
 
 
 def _wrong(path: str, message: str) -> Invalid:

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from functions.adapters.database import again, is_transient, transaction
+from functions.adapters.database import again, sqlstate, transaction
 from functions.statements import named
 from functions.telemetry import logger
 
 AT_ONCE = 500  # rows a statement: 150 KB of JSON, 10 ms
+ABOUT_ROWS = {"22", "23"}  # classes of SQLSTATE: data exceptions, broken constraints
 
 STATEMENTS = {
     "requests": named(
@@ -49,7 +50,7 @@ class Done(NamedTuple):
 
 
 def store(kind: str, rows: Sequence[dict[str, Any]]) -> Done:
-    """Store the rows, in the order of their keys. Raises sqlalchemy.exc.DBAPIError while the database is away."""
+    """Store the rows, in the order of their keys. Raises sqlalchemy.exc.DBAPIError for what is no row's fault."""
     done = Done()
     for start in range(0, len(rows), AT_ONCE):
         batch = _batch(kind, rows[start : start + AT_ONCE])
@@ -58,7 +59,7 @@ def store(kind: str, rows: Sequence[dict[str, Any]]) -> Done:
 
 
 def _batch(kind: str, rows: Sequence[dict[str, Any]]) -> Done:
-    """One transaction. Where a row is refused the halves are tried, until it stands alone."""
+    """One transaction. Where a row is refused for what it has the halves are tried, until it stands alone."""
 
     def insert() -> int:
         with transaction() as connection:
@@ -68,7 +69,7 @@ def _batch(kind: str, rows: Sequence[dict[str, Any]]) -> Done:
     try:
         stored = again(insert)
     except DBAPIError as error:
-        if is_transient(error):
+        if sqlstate(error)[:2] not in ABOUT_ROWS:
             raise
         if len(rows) == 1:
             logger.error("a metric is refused", kind=kind, error=str(error.orig)[:200])

@@ -29,6 +29,11 @@ from tests.integration.metrics_scene import (
 REQUEST = "method, path, status_code, request_id, host(client_ip), user_agent, CAST(project_id AS text)"
 
 
+@pytest.fixture(autouse=True)
+def no_strangers_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "_strangers", measuring._Strangers())
+
+
 def test_a_request_s_row_is_what_was_asked(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     event = service.event()
     capsys.readouterr()
@@ -201,6 +206,15 @@ def test_while_the_database_is_away_it_fails_so_that_the_lines_come_again(
     monkeypatch.setenv("WEBHOOK_DATABASE_URL", url)
     settings.cache_clear()
     database.engine.cache_clear()
+    assert store([line])["requests"] == 5
+
+
+def test_what_is_no_row_s_fault_fails_so_that_no_row_is_lost(service: Service) -> None:
+    line = request_line(5)
+    service.sql.run("ALTER TABLE webhook.request_metrics RENAME TO elsewhere")
+    with pytest.raises(DBAPIError):
+        store([line])
+    service.sql.run("ALTER TABLE webhook.elsewhere RENAME TO request_metrics")
     assert store([line])["requests"] == 5
 
 

@@ -286,6 +286,29 @@ def test_of_more_rows_than_are_read_it_says_from_when_on_they_are(
     assert told["covered_from"] == f"{NOON + timedelta(minutes=2):%FT%T}.000000Z"
 
 
+def test_it_reads_no_more_than_so_many_rows_whatever_is_wanted_of_them(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metric_summaries, "MOST_ROWS", 3)
+    statuses = (500, 404, 503, 202, 404, 202)
+    requests(*({"id": NOON + timedelta(minutes=n), "status": status} for n, status in enumerate(statuses)))
+    told = summed(service.admin, "requests", status="404")
+    assert (told["complete"], [row["count"] for row in told["data"]]) == (False, [1])
+    assert told["covered_from"] == f"{NOON + timedelta(minutes=3):%FT%T}.000000Z"
+    assert summed(service.admin, "requests", method="DELETE")["data"] == []
+    told = summed(service.admin, "requests", status="5xx", group_by="status_class")
+    assert (told["complete"], [(row["group"], row["count"]) for row in told["data"]]) == (True, [("5xx", 2)])
+
+
+def test_what_was_part_of_one_request_or_job_is_added_up_alone(service: Service) -> None:
+    operations({"job_id": "j-1", "duration_ms": 2}, {"job_id": "j-1", "duration_ms": 4}, {"request_id": "r-2"})
+    requests({"request_id": "r-2"}, {})
+    (row,) = summed(service.admin, "operations", job_id="j-1")["data"]
+    assert (row["count"], row["avg_ms"]) == (2, 3)
+    assert [row["count"] for row in summed(service.admin, "operations", request_id="r-2")["data"]] == [1]
+    assert [row["count"] for row in summed(service.admin, "requests", request_id="r-2")["data"]] == [1]
+
+
 def test_an_answer_that_would_be_too_long_is_refused(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metric_summaries, "MOST_GROUPS", 2)
     requests(*({"path": f"/{n}"} for n in range(3)))

@@ -1,5 +1,6 @@
-"""Metrics added up, by time and by what they are of: the newest MOST_ROWS of the range and no more."""
+"""Metrics added up, by time and by what they are of: no more than MOST_ROWS of them are read, the newest."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    and_,
     case,
     cast,
     func,
@@ -29,14 +31,17 @@ from functions.api.queries.metrics import (
     RequestFilter,
     of_operations,
     of_requests,
+    ways_to_operations,
+    ways_to_requests,
 )
+from functions.api.walk import Index
 from functions.domain.ids import uuid7_floor
 from functions.errors import Detail, Invalid
 from functions.models import operation_metrics, request_metrics
 from functions.statements import named
 
 r, o = request_metrics.c, operation_metrics.c
-# A second or two of reading; a month of a quiet service, a few hours of one that is asked 50 times a second.
+# A second or two; a month of a quiet service, a few hours of one that is asked 50 times a second.
 MOST_ROWS = 500_000
 MOST_GROUPS = 5_000  # rows of an answer: a MB
 STATUS_CLASS = cast(r.status_code // 100, Text).op("||")("xx")
@@ -49,6 +54,7 @@ OPERATION_GROUPS: dict[str, ColumnElement[Any]] = {
     "operation_type": o.operation_type,
     "operation_name": o.operation_name,
 }
+Columns = Mapping[str, ColumnElement[Any]]  # `times`, `failed`, `ms`; p50, p95, p99, most where they are not it
 ONE = literal_column("1", Integer)
 UNITS = {"1m": "minute", "1h": "hour", "1d": "day"}  # of date_trunc
 
@@ -63,7 +69,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Summary:
-    """`covered_from` is when the first row was that was read: later than the range where there were too many."""
+    """`covered_from` is when the first row was that was read: later than the range where there are too many."""
 
     rows: list[dict[str, Any]]
     complete: bool
@@ -72,30 +78,26 @@ class Summary:
 
 def requests(connection: Connection, of: Range, wanted: RequestFilter, shape: Shape) -> Summary:
     """A request succeeded unless it failed on our side: one that was refused did what it should."""
-    columns = {
-        "times": ONE,
-        "failed": case((r.status_code >= FAILED, 1), else_=0),
-        **dict.fromkeys(("mean", "p50", "p95", "p99", "most"), r.duration_ms),
-    }
-    conditions = of_requests(request_metrics, of, wanted)
-    summed = _summed(request_metrics, REQUEST_GROUPS.get(shape.group_by), shape, columns, conditions, of)
+    columns: Columns = {"times": ONE, "failed": case((r.status_code >= FAILED, 1), else_=0), "ms": r.duration_ms}
+    [way, *_] = ways_to_requests(of, wanted)
+    newest = _newest(request_metrics, way, of, of_requests(request_metrics, of, wanted))
+    summed = _summed(newest, REQUEST_GROUPS.get(shape.group_by), shape, columns)
     return _read(connection.execute(named("request_metrics.summary", summed)).all())
 
 
 def operations(connection: Connection, of: Range, wanted: OperationFilter, shape: Shape) -> Summary:
     """A row of type `query` stands for as many as its process asked in that minute."""
-    conditions = of_operations(operation_metrics, of, wanted)
-    plain = wanted.operation_type not in {"", "query"}
-    group = OPERATION_GROUPS.get(shape.group_by)
-    summed = _summed(operation_metrics, group, shape, _of_operations(plain=plain), conditions, of)
+    [way, *_] = ways_to_operations(of, wanted)
+    newest = _newest(operation_metrics, way, of, of_operations(operation_metrics, of, wanted))
+    columns = _of_operations(plain=wanted.operation_type not in {"", "query"})
+    summed = _summed(newest, OPERATION_GROUPS.get(shape.group_by), shape, columns)
     return _read(connection.execute(named("operation_metrics.summary", summed)).all())
 
 
-def _of_operations(*, plain: bool) -> dict[str, ColumnElement[Any]]:
+def _of_operations(*, plain: bool) -> Columns:
     failed = case((o.success, 0), else_=1)
     if plain:
-        durations = dict.fromkeys(("mean", "p50", "p95", "p99", "most"), o.duration_ms)
-        return {"times": ONE, "failed": failed, **durations}
+        return {"times": ONE, "failed": failed, "ms": o.duration_ms}
 
     def of_queries(name: str, otherwise: ColumnElement[Any], type_: type[Any]) -> ColumnElement[Any]:
         told = cast(o.extra_metadata[name].astext, type_)
@@ -104,57 +106,61 @@ def _of_operations(*, plain: bool) -> dict[str, ColumnElement[Any]]:
     return {
         "times": of_queries("count", ONE, Integer),
         "failed": of_queries("errors", failed, Integer),
-        "mean": o.duration_ms,
+        "ms": o.duration_ms,
         **{name: of_queries(f"{name}_ms", o.duration_ms, Double) for name in ("p50", "p95", "p99")},
         "most": of_queries("max_ms", o.duration_ms, Double),
     }
 
 
-def _summed(
-    table: Table,
-    group: ColumnElement[Any] | None,
-    shape: Shape,
-    columns: dict[str, ColumnElement[Any]],
-    conditions: list[ColumnElement[bool]],
-    of: Range,
+def _newest(
+    table: Table, way: Sequence[Index], of: Range, conditions: Sequence[ColumnElement[bool]]
 ) -> Select[Any]:
+    """MOST_ROWS along an index, however few of them are wanted: which are is told by the row."""
+    [index] = way
     key: Column[Any] = table.c.id
-    rows = (
-        select(
-            table.c.timestamp,
-            (null() if group is None else group).label("of"),
-            *(column.label(name) for name, column in columns.items()),
-        )
-        .where(*conditions, key >= uuid7_floor(of.after), key < uuid7_floor(of.before))
+    within = (key >= uuid7_floor(of.after), key < uuid7_floor(of.before))
+    return (
+        select(table.c.timestamp, and_(*conditions).label("wanted"))
+        .where(*index.only, *(column == value for column, value in index.at), *within)
         .order_by(key.desc())
         .limit(MOST_ROWS)
-        .subquery("m")
     )
+
+
+def _summed(newest: Select[Any], group: ColumnElement[Any] | None, shape: Shape, columns: Columns) -> Select[Any]:
+    """A row for each bucket and group, and one, of neither, for what was read and is not wanted."""
+    rows = newest.add_columns(
+        (null() if group is None else group).label("of"), *(column.label(name) for name, column in columns.items())
+    ).subquery("m")
     c = rows.c
     unit = UNITS.get(shape.bucket)
     at = func.date_trunc(literal(unit), c.timestamp, "UTC") if unit else null()
-    bucket, name = at.label("bucket"), cast(c.of, Text).label("name")
+    bucket = case((c.wanted, at)).label("bucket")
+    name = case((c.wanted, cast(c.of, Text))).label("name")
+
+    def ms(name: str) -> ColumnElement[Any]:
+        return case((c.wanted, c[name if name in columns else "ms"]))
+
     figures = select(
+        c.wanted,
         bucket,
         name,
         func.sum(c.times).label("times"),
         func.sum(c.failed).label("failed"),
-        (func.sum(c.mean * c.times) / func.sum(c.times)).label("mean"),
-        *(func.percentile_cont(at / 100).within_group(c[f"p{at}"]).label(f"p{at}") for at in (50, 95, 99)),
-        func.max(c.most).label("most"),
+        (func.sum(c.ms * c.times) / func.sum(c.times)).label("mean"),
+        *(func.percentile_cont(p / 100).within_group(ms(f"p{p}")).label(f"p{p}") for p in (50, 95, 99)),
+        func.max(ms("most")).label("most"),
         func.count().label("read"),
         func.min(c.timestamp).label("first"),
     )
-    return (
-        figures.group_by(literal_column("1"), literal_column("2"))
-        .order_by("bucket", "name")
-        .limit(MOST_GROUPS + 1)
-    )
+    by: list[ColumnElement[Any]] = [literal_column(str(number)) for number in (1, 2, 3)]
+    return figures.group_by(*by).order_by(*by).limit(MOST_GROUPS + 2)
 
 
 def _read(found: Any) -> Summary:
     """Raises Invalid for what would be too much of an answer."""
-    if len(found) > MOST_GROUPS:
+    wanted = [row for row in found if row.wanted]
+    if len(wanted) > MOST_GROUPS:
         what = Detail("bucket", "makes too many rows with this range and group: take a longer one")
         raise Invalid("the summary would be too long", details=(what,))
     rows = [
@@ -169,8 +175,7 @@ def _read(found: Any) -> Summary:
             "p99_ms": round(row.p99, 3),
             "max_ms": round(row.most, 3),
         }
-        for row in found
-        if row.times
+        for row in wanted
     ]
     complete = sum(row.read for row in found) < MOST_ROWS
-    return Summary(rows, complete, min((row.first for row in found if row.first), default=None))
+    return Summary(rows, complete, min((row.first for row in found), default=None))

@@ -65,7 +65,7 @@ def list_requests(connection: Connection, of: Range, wanted: RequestFilter, *, l
         table=request_metrics,
         shown=_request,
         wanted=lambda rows: of_requests(rows, of, wanted),
-        ways=_ways_to_requests(of, wanted),
+        ways=ways_to_requests(of, wanted),
         after=of.after,
         before=of.before,
     )
@@ -78,7 +78,7 @@ def list_operations(connection: Connection, of: Range, wanted: OperationFilter, 
         table=operation_metrics,
         shown=_operation,
         wanted=lambda rows: of_operations(rows, of, wanted),
-        ways=_ways_to_operations(of, wanted),
+        ways=ways_to_operations(of, wanted),
         after=of.after,
         before=of.before,
     )
@@ -117,18 +117,21 @@ def _within(rows: FromClause, of: Range, min_duration_ms: float | None) -> list[
     return conditions
 
 
-def _ways_to_requests(of: Range, wanted: RequestFilter) -> Sequence[Sequence[Index]]:
+def ways_to_requests(of: Range, wanted: RequestFilter) -> Sequence[Sequence[Index]]:
+    """The one that leaves the fewest comes first, as far as that can be told."""
     if wanted.request_id:
         return [[Index([(r.request_id, wanted.request_id)], _only_the_projects(r, of))]]
     if of.project_id:
         return [[Index([(r.project_id, of.project_id)], [r.project_id.is_not(None)])]]
-    ways = [[Index([(r.path, wanted.path)])]] if wanted.path else []
-    if wanted.statuses is not None and wanted.statuses[0] >= FAILED:
-        ways.append([Index([], [r.status_code >= FAILED])])
+    failed = wanted.statuses is not None and wanted.statuses[0] >= FAILED
+    ways = [[Index([], [r.status_code >= FAILED])]] if failed else []
+    if wanted.path:
+        ways.append([Index([(r.path, wanted.path)])])
     return ways or [[Index([])]]
 
 
-def _ways_to_operations(of: Range, wanted: OperationFilter) -> Sequence[Sequence[Index]]:
+def ways_to_operations(of: Range, wanted: OperationFilter) -> Sequence[Sequence[Index]]:
+    """As of requests."""
     for column, value in ((o.job_id, wanted.job_id), (o.request_id, wanted.request_id)):
         if value:
             return [[Index([(column, value)], [column.is_not(None), *_only_the_projects(o, of)])]]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Double, cast, literal, select, text, tuple_
@@ -20,7 +20,10 @@ k, w = endpoint_rankings.c, webhooks.c
 NAMES = ", ".join(COUNTS)
 SUMS = ", ".join(f"sum({name})" for name in COUNTS)
 
-UNTIL = named("stats.until", text("SELECT until FROM webhook.statistics_progress WHERE name = :name"))
+UNTIL = named(
+    "stats.until",
+    text("SELECT name, until FROM webhook.statistics_progress WHERE name = ANY (CAST(:names AS text[]))"),
+)
 # A row a bucket.
 SERIES = named(
     "stats.series",
@@ -59,10 +62,14 @@ ORDERS: dict[str, ColumnElement[Any]] = {"success_rate": RATE, "attempts": -k.at
 SHOWN = (w.id, w.name, w.url, w.status, w.application_id)
 
 
-def until(connection: Connection, name: str = "attempts") -> datetime | None:
-    """What ended before that is counted (or, by the name of a ranking, ranked); None before the first time."""
-    found: datetime | None = connection.execute(UNTIL, {"name": name}).scalar_one_or_none()
-    return found
+def until(connection: Connection, window: str | None = None) -> tuple[datetime | None, datetime | None]:
+    """What ended before that is counted, and what ended before that is ranked for a window; None before that
+    was done for the first time.
+    """
+    ranking = f"ranking_{window}"
+    rows = connection.execute(UNTIL, {"names": ["attempts", ranking]})
+    found = {row.name: row.until for row in rows}
+    return found.get("attempts"), found.get(ranking)
 
 
 def is_there(connection: Connection, caller: Caller, webhook_id: str) -> bool:
@@ -83,7 +90,7 @@ def endpoints(
     connection: Connection, caller: Caller, window: str, sort: str, least: int, *, limit: int, cursor: str
 ) -> list[dict[str, Any]]:
     """A page of webhooks that had `least` attempts in the window, one more than the limit where there is one."""
-    hours = WINDOWS[window].total_seconds() // 3600
+    hours = WINDOWS[window] // timedelta(hours=1)
     ranked = [k.project_id == caller.project_id, k.window_hours == hours, k.attempts >= least]
     joined = select(*SHOWN).join_from(endpoint_rankings, webhooks, w.id == k.webhook_id)
     order = ORDERS[sort]

@@ -30,8 +30,8 @@ WHOSE = (
     " `project_id`. Without times it is the last 24 hours; a range has at most 31 days."
 )
 ADDED = (
-    " The newest 500,000 rows of the range are read; `complete` says whether those were all. It is kept for some"
-    " seconds: `cached_at` says since when."
+    " At most 500,000 rows are read, the newest of the range; `complete` says whether those were all, and"
+    " `covered_from` since when they are. It is kept for some seconds: `cached_at` says since when."
 )
 Path = Annotated[paging.Text, Query(max_length=500, description="The route, such as `/v1/events/{event_id}`")]
 Method = Annotated[str, Query(pattern="^$|^[A-Z]{1,10}$", description="Such as `POST`")]
@@ -93,13 +93,14 @@ def summarize_requests(
     path: Path = "",
     method: Method = "",
     status: Status = "",
+    request_id: RequestId = "",
     min_duration_ms: Slow = None,
     created_after: paging.After = None,
     created_before: paging.Before = None,
     project_id: paging.Id = "",
 ) -> Response[str]:
     of = _range(project_id, metric_ranges.of_buckets(created_after, created_before, bucket))
-    wanted, shape = RequestFilter(path, method, status, "", min_duration_ms), Shape(bucket, group_by)
+    wanted, shape = RequestFilter(path, method, status, request_id, min_duration_ms), Shape(bucket, group_by)
 
     def make() -> Summary:
         with transaction() as connection:
@@ -153,13 +154,15 @@ def summarize_operations(
     operation_type: Type = "",
     operation_name: Name = "",
     success: Success = None,
+    request_id: RequestId = "",
+    job_id: JobId = "",
     min_duration_ms: Slow = None,
     created_after: paging.After = None,
     created_before: paging.Before = None,
     project_id: paging.Id = "",
 ) -> Response[str]:
     of = _range(project_id, metric_ranges.of_buckets(created_after, created_before, bucket))
-    wanted = OperationFilter(operation_type, operation_name, success, min_duration_ms=min_duration_ms)
+    wanted = OperationFilter(operation_type, operation_name, success, request_id, job_id, min_duration_ms)
     shape = Shape(bucket, group_by)
 
     def make() -> Summary:

@@ -104,21 +104,21 @@ def list_endpoint_statistics(
     with transaction() as connection:
         rows = queries.endpoints(connection, caller, window, sort, min_attempts, limit=limit, cursor=cursor)
         figures = queries.totals(connection, [str(row["id"]) for row in rows[:limit]], of)
-        spanned = _spanned(of, queries.until(connection))
-        ranked = queries.until(connection, f"ranking_{window}")
+        counted, ranked = queries.until(connection, window)
     page = paging.page(
         [{**row, **figures.get(str(row["id"]), Figures()).shown()} for row in rows],
         limit,
     )
-    return answer(200, {**spanned, "window": window, "ranked_until": ranked, **page})
+    return answer(200, {**_spanned(of, counted), "window": window, "ranked_until": ranked, **page})
 
 
 def _drawn(connection: Connection, subject: str, of: Range, bucket: str) -> dict[str, Any]:
     found = queries.series(connection, subject, of)
+    counted, _ = queries.until(connection)
     nothing = Figures().shown()
     buckets = [{"start": start, **(found[start].shown() if start in found else nothing)} for start in of.buckets()]
     return {
-        **_spanned(of, queries.until(connection)),
+        **_spanned(of, counted),
         "bucket": None if bucket == "none" else of.resolution.name,
         "totals": merged(found.values()).shown(),
         "data": [] if bucket == "none" else buckets,

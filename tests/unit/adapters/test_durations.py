@@ -2,7 +2,8 @@ import random
 
 import pytest
 
-from functions.adapters.durations import BUCKETS, Durations, middle, start
+from functions.adapters.durations import Durations
+from functions.domain.log_buckets import BUCKETS, middle, start
 
 TOLD = 0.06  # how far off a duration may be
 

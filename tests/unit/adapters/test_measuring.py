@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.adapters import measuring
-from functions.adapters.measuring import LINE_BYTES, MOST_ROWS, line, measured
+from functions.adapters.measuring import LINE_BYTES, MOST_ROWS, MOST_STRANGERS, line, measured
 from functions.domain.ids import parse_uuid, uuid7
 from functions.settings import settings
 
-EVENT = {
+EVENT: dict[str, Any] = {
     "rawPath": "/v1/events/1",
     "rawQueryString": "token=hush",
     "headers": {"user-agent": "billing/2.3", "authorization": "Bearer hush"},
@@ -27,9 +27,10 @@ EVENT = {
 
 
 @pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
+def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.cache_clear()
     measuring.begin("invocation-1")
+    monkeypatch.setattr(measuring, "_strangers", measuring._Strangers())
     yield
     measuring.begin(None)
     settings.cache_clear()
@@ -167,6 +168,26 @@ def test_more_than_so_many_are_counted_and_not_kept(capsys: pytest.CaptureFixtur
     assert (len(told["rows"]), told["dropped"]) == (MOST_ROWS, 7)
 
 
+def test_strangers_have_so_many_rows_a_minute_and_take_nobody_s(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(who: dict[str, str]) -> list[dict[str, Any]]:
+        measuring.begin("i")
+        answering({**EVENT, "requestContext": {**EVENT["requestContext"], "authorizer": {"lambda": who}}}, None)
+        measuring.flush("api")
+        lines = [json.loads(one) for one in capsys.readouterr().out.splitlines()]
+        return [one for one in lines if one["metric"] == "requests"]
+
+    nobody, now = {"project_id": "", "admin": "false"}, 0.0
+    monkeypatch.setattr(measuring.time, "monotonic", lambda: now)
+    told = [ask(nobody) for _ in range(MOST_STRANGERS + 7)]
+    assert [len(lines) for lines in told] == [1] * MOST_STRANGERS + [0] * 7
+    assert len(ask({"project_id": "p-1"})) == len(ask({"project_id": "", "admin": "true"})) == 1
+    now = 60.0
+    ((first,), (second,)) = ask(nobody), ask(nobody)
+    assert (first["dropped"], second.get("dropped")) == (7, None), "told with the next minute's first"
+
+
 TEXTS = st.text(max_size=700)
 
 
@@ -179,6 +200,7 @@ TEXTS = st.text(max_size=700)
 def test_a_line_is_never_longer_than_a_log_takes(agents: list[str], path: str, url: str | None, name: str) -> None:
     measuring.begin("i")
     settings.cache_clear()
+    measuring.project("p-1")
     for agent in agents * (MOST_ROWS // len(agents)):
         event = {**EVENT, "headers": {"user-agent": agent}}
         measuring.route(path)

@@ -152,7 +152,7 @@ def durations_of(*values: int) -> Durations:
 def test_the_line_has_figures_by_name_and_metrics_of_all_together() -> None:
     slow = durations_of(*range(1_000, 100_001, 1_000))
     slow.slow, slow.errors, slow.retries = 1, 2, 3
-    line = timing.line("deliver", {"deliver.record": slow, "deliver.claim": durations_of(500)})
+    line = timing.line("deliver", {"deliver.record": slow, "deliver.claim": durations_of(500)}, 0)
     claim, record = line["statements"]
     assert (line["metric"], line["function"], claim["name"], record["name"]) == (
         *("statements", "deliver", "deliver.claim", "deliver.record"),
@@ -167,7 +167,7 @@ def test_the_line_has_figures_by_name_and_metrics_of_all_together() -> None:
 
 
 def test_the_metrics_are_in_the_embedded_metric_format() -> None:
-    line = timing.line("deliver", {"a.b": durations_of(*(int(1.05**n) for n in range(1, 500)))})
+    line = timing.line("deliver", {"a.b": durations_of(*(int(1.05**n) for n in range(1, 500)))}, 0)
     assert isinstance(line["_aws"]["Timestamp"], int)
     (directive,) = line["_aws"]["CloudWatchMetrics"]
     assert all(isinstance(line[name], str) for dimensions in directive["Dimensions"] for name in dimensions)

@@ -29,16 +29,20 @@ def test_without_times_it_is_the_last_day() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bucket", "end"),
+    ("bucket", "start", "end"),
     [
-        ("none", datetime(2026, 11, 21, 12, 31, tzinfo=UTC)),
-        ("1m", datetime(2026, 11, 21, 12, 31, tzinfo=UTC)),
-        ("1h", datetime(2026, 11, 21, 13, tzinfo=UTC)),
-        ("1d", datetime(2026, 11, 22, tzinfo=UTC)),
+        ("none", datetime(2026, 11, 20, 12, 30, tzinfo=UTC), datetime(2026, 11, 21, 12, 31, tzinfo=UTC)),
+        ("1m", datetime(2026, 11, 20, 12, 30, tzinfo=UTC), datetime(2026, 11, 21, 12, 31, tzinfo=UTC)),
+        ("1h", datetime(2026, 11, 20, 12, tzinfo=UTC), datetime(2026, 11, 21, 13, tzinfo=UTC)),
+        ("1d", datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 22, tzinfo=UTC)),
     ],
 )
-def test_a_summary_ends_with_the_bucket_of_now(bucket: str, end: datetime) -> None:
-    assert of_buckets(None, None, bucket) == (end - DAY, end)
+def test_a_summary_covers_the_buckets_of_now_and_of_a_day_ago(bucket: str, start: datetime, end: datetime) -> None:
+    assert of_buckets(None, None, bucket) == (start, end)
+
+
+def test_a_month_until_now_may_end_with_the_bucket_of_now() -> None:
+    assert of_buckets(NOON - MONTH, None, "1d") == (NOON - MONTH, datetime(2026, 11, 22, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(
