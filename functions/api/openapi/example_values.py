@@ -169,8 +169,6 @@ PARAMETERS: dict[str, Any] = {  # a query that finds something
     "to": NOW,
     "window": "24h",
     "bucket": "1h",
-    "summarize_requests.bucket": "1h",
-    "summarize_operations.bucket": "1h",
     "min_attempts": 100,
     "list_event_type_versions.cursor": "3",
     "type": "invoice.paid",
