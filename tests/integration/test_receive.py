@@ -2,20 +2,16 @@
 
 import json
 import time
-from base64 import b64encode
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import standardwebhooks
 
 from functions.adapters import database, vault
 from functions.domain.ids import uuid7
 from tests.integration.conftest import Client, Service
-from tests.integration.deliver_scene import run
-from tests.integration.endpoint import Endpoint
-from tests.integration.sources_scene import github, post, rows, secret_of, source
-from tests.unit.domain.senders.requests_of import SHOPIFY, SLACK, shopify_like, slack_like, stripe
+from tests.integration.sources_scene import github, post, rows, source
+from tests.unit.domain.senders.requests_of import stripe
 
 BODY = b'{"ref":"refs/heads/main","n":1.10}'
 NEW, KNOWN = 202, 200
@@ -27,72 +23,6 @@ def now() -> datetime:
 
 def event_of(service: Service, id: str) -> dict[str, Any]:
     return dict(service.client("GET", f"/v1/events/{id}").body)
-
-
-def standard(secret: str, body: bytes) -> dict[str, str]:
-    signature = standardwebhooks.Webhook(secret).sign(msg_id="msg_1", timestamp=now(), data=body.decode())
-    return {"webhook-id": "msg_1", "webhook-timestamp": f"{int(time.time())}", "webhook-signature": signature}
-
-
-SIGNED = {
-    "github": ("github", {}, lambda secret, body: github(body, secret=secret), "push"),
-    "stripe": (
-        "stripe",
-        {"secret": "whsec_1234"},
-        lambda s, body: stripe(body, s, now()).headers,
-        "charge.refunded",
-    ),
-    "standard_webhooks": ("standard_webhooks", {}, standard, "charge.refunded"),
-    "slack": (
-        "generic_hmac",
-        {"verification": SLACK},
-        lambda s, b: slack_like(b, s, now()).headers,
-        "charge.refunded",
-    ),
-    "shopify": (
-        "generic_hmac",
-        {"verification": SHOPIFY},
-        lambda secret, body: shopify_like(body, secret, x_shopify_topic="orders/create").headers,
-        "orders_create",
-    ),
-    "gitlab": (
-        "token",
-        {"verification": {"in": "header", "name": "X-Gitlab-Token", "type_header": "X-Gitlab-Event"}},
-        lambda secret, body: {"x-gitlab-token": secret, "x-gitlab-event": "Push Hook"},
-        "Push_Hook",
-    ),
-    "basic": (
-        "token",
-        {"verification": {"in": "basic", "username": "hooks"}},
-        lambda secret, body: {"authorization": f"Basic {b64encode(f'hooks:{secret}'.encode()).decode()}"},
-        "charge.refunded",
-    ),
-}
-
-
-@pytest.mark.parametrize(("kind", "values", "sign", "type"), SIGNED.values(), ids=SIGNED)
-def test_from_a_senders_signature_to_a_subscribers(
-    service: Service, receiver: Endpoint, kind: str, values: dict[str, Any], sign: Any, type: str
-) -> None:
-    webhook = service.webhook(url=receiver.url, event_types=[type])
-    made = source(service, kind, **values)
-    body = b'{"id":"evt_1","type":"charge.refunded","amount":129.90}'
-    headers = sign(secret_of(service, made), body)
-    answer = post(made["id"], body, headers)
-    assert answer.status == NEW, answer.body
-    run(service)
-    (delivered,) = receiver.received
-    verifier = standardwebhooks.Webhook(
-        service.client("GET", f"/v1/webhooks/{webhook['id']}/secret").body["secret"]
-    )
-    assert verifier.verify(delivered.body, delivered.headers) == json.loads(body)
-    assert delivered.headers["webhook-id"] == answer.body["id"]
-    assert delivered.headers["hookline-event-type"] == type
-    assert b"129.90" in delivered.body
-    again = post(made["id"], body, sign(secret_of(service, made), body))
-    assert (again.status, again.body) == (KNOWN, answer.body)
-    run(service)
-    assert len(receiver.received) == 1
 
 
 def test_what_is_kept_of_a_request(service: Service) -> None:
