@@ -7,7 +7,10 @@ whose node ids plugins cannot change.)
 
 from xdist.scheduler import LoadScopeScheduling
 
-TOGETHER = ("tests/e2e/", "tests/contract/running/", "tests/faults/test_faults.py", "tests/integration/plans/")
+TOGETHER = (
+    *("tests/e2e/", "tests/contract/running/", "tests/faults/test_faults.py"),
+    *("tests/integration/plans/", "tests/infrastructure/"),
+)
 
 
 class ByService(LoadScopeScheduling):
