@@ -115,6 +115,14 @@ def test_what_is_kept_of_a_request(service: Service) -> None:
     assert event_of(service, service.event(id="of-a-caller")["id"])["received"] is None
 
 
+def test_a_token_is_not_kept_whatever_its_header_is_called(service: Service) -> None:
+    for name in ("Idempotency-Key", "User-Agent", "X-Token"):
+        made = source(service, "token", verification={"in": "header", "name": name, "id_header": "X-Id"})
+        shown = {name: secret_of(service, made), "x-id": "7"}
+        event = event_of(service, post(made["id"], b"{}", shown).body["id"])
+        assert event["received"]["headers"] == {"content-type": "application/json", "x-id": "7"}
+
+
 def test_when_something_came_is_known_within_a_minute(service: Service) -> None:
     made = source(service)
     assert made["received_at"] is None
