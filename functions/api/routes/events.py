@@ -219,15 +219,16 @@ def _accept(sent: Sent, respond: Callable[[Ingested], Answer]) -> Response[str]:
     """Store, commit, and only then send: a message never runs ahead of its rows."""
     caller = operation.caller(router, "events:write")
     ingesting.check_sizes(sent)
-    stored: list[str] = []
+    stored: list[Ingested] = []  # none where an Idempotency-Key is answered again
 
     def produce(connection: Connection) -> Answer:
         ingested = ingesting.ingest(connection, caller, sent)
-        stored.extend(ingested.deliveries)
+        stored.append(ingested)
         return respond(ingested)
 
     with measuring.measured("ingest", "ingest.events", project_id=caller.project_id) as taking:
         response = operation.post(router, caller, produce)
-        taking.count(events=len(sent.events), deliveries=len(stored))
-    ingesting.send(caller.project_id, stored)
+        deliveries = [id for ingested in stored for id in ingested.deliveries]
+        taking.count(events=sum(ingested.new for ingested in stored), deliveries=len(deliveries))
+    ingesting.send(caller.project_id, deliveries)
     return response
