@@ -18,7 +18,7 @@ from functions.statements import named
 
 Kind = Literal["crawl", "batch_scrape"]
 End = Literal["completed", "cancelled", "failed"]
-# Of a session that ended so long ago its pages are forgotten (functions/maintain/crawl_pages.py); one that comes
+# Of a session that ended so long ago its pages are forgotten (functions/maintain/inbound_retention.py); one that comes
 # after that may be known or not, and is not counted. Firecrawl tries again for 21 minutes
 # (https://docs.firecrawl.dev/webhooks/overview).
 COUNTED_DAYS = 30
@@ -125,7 +125,8 @@ def record(connection: Connection, source: Source, news: News) -> None:
     """Put the news into the session of its job, which they may be the first of."""
     id = str(connection.execute(UPSERT, _session(source, news)).scalar_one())
     if news.pages:
-        pages = {page.hash: page for page in news.pages}.values()
+        # Of one that is named twice the first: it has the bytes of the message.
+        pages = {page.hash: page for page in reversed(news.pages)}.values()
         told = [{**vars(page), "hash": page.hash.hex()} for page in pages]
         given = {"id": id, "pages": json.dumps(told), "at": news.at, "days": COUNTED_DAYS}
         connection.execute(COUNT, given)

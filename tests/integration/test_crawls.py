@@ -123,6 +123,16 @@ def test_a_thousand_pages_shuffled_and_doubled_through_eight_threads(service: Se
     assert service.sql.run("SELECT count(*) FROM webhook.webhook_events") == [[PAGES + 2]]
 
 
+def test_a_page_that_one_message_names_twice_counts_once_and_with_its_bytes(
+    service: Service, source: Source
+) -> None:
+    told = page(1)
+    told["data"] *= 2
+    tell(source, told)
+    found = session(service)
+    assert (found["pages_received"], found["bytes_received"]) == (1, len(json.dumps(told).encode()))
+
+
 def test_two_sources_of_one_account_each_count_for_themselves(service: Service, source: Source) -> None:
     other = make_source(service, "firecrawl")
     for one in (source, other):
