@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from functions.domain import rescraping
-from functions.domain.rescraping import Start
+from functions.domain.rescraping import Policy, Start
 from functions.domain.senders.base import Source
 from functions.statements import named
 
@@ -65,4 +65,4 @@ def record(connection: Connection, source: Source, change: Change, event_id: str
 
 def is_rescraped(policy: Mapping[str, Any] | None) -> bool:
     """Whether the source's changes are scraped again by themselves."""
-    return policy is not None and policy.get("enabled", True) is True
+    return policy is not None and Policy.of(policy).enabled
