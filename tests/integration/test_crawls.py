@@ -14,6 +14,7 @@ from functions.domain.senders.firecrawl import SENDER
 from functions.ingest.publishing import Published
 from tests.integration.conftest import Service
 from tests.integration.inbound_scene import make_source, payload, post, signed
+from tests.integration.plans.explained import explained
 
 JOB = payload("crawl.page")["id"]
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -91,6 +92,20 @@ def test_in_whatever_order_it_comes_it_is_the_same(service: Service, source: Sou
     }
     assert len(found) == 1
     assert next(iter(found))[:5] == ("completed", True, 2, 1, 1)
+
+
+def test_how_long_it_took_is_reckoned_from_its_end_on_and_written_where_it_changes(
+    service: Service, source: Source
+) -> None:
+    def written(told: dict[str, Any], second: int) -> list[bool]:
+        with explained() as runs:
+            tell(source, told, NOW + timedelta(seconds=second))
+        return [run.plan["Plans"][-1]["Actual Rows"] > 0 for run in runs if run.name == "crawls.time"]
+
+    assert written(message("started"), 2) == written(page(1), 3) == []
+    assert (written(message("completed"), 7), session(service)["duration_ms"]) == ([True], 5_000)
+    assert (written(page(2), 8), session(service)["duration_ms"]) == ([False], 5_000)
+    assert (written(page(3), 1), session(service)["duration_ms"]) == ([True], 6_000)
 
 
 def test_what_comes_again_is_the_same_event_and_counts_once(service: Service, source: Source) -> None:
