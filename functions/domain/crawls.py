@@ -18,8 +18,8 @@ from functions.statements import named
 
 Kind = Literal["crawl", "batch_scrape"]
 End = Literal["completed", "cancelled", "failed"]
-# Of a session that ended so long ago its pages are forgotten (functions/maintain/inbound_retention.py); one that comes
-# after that may be known or not, and is not counted. Firecrawl tries again for 21 minutes
+# Of a session that ended so long ago its pages are forgotten (functions/maintain/inbound_retention.py); one that
+# comes after that may be known or not, and is not counted. Firecrawl tries again for 21 minutes
 # (https://docs.firecrawl.dev/webhooks/overview).
 COUNTED_DAYS = 30
 
@@ -29,10 +29,10 @@ COUNTED_DAYS = 30
 UPSERT = named(
     "crawls.upsert",
     text("""
-INSERT INTO webhook.crawl_sessions AS s (project_id, source_id, job_id, kind, base_url, metadata, started_at,
-  received_at, status, success, error, completed_at, pages_total)
-VALUES (CAST(:project AS uuid), CAST(:source AS uuid), :job, :kind, CAST(:base_url AS text),
-  CAST(:metadata AS jsonb), CAST(:started_at AS timestamptz), CAST(:at AS timestamptz),
+INSERT INTO webhook.crawl_sessions AS s (project_id, source_id, application_id, job_id, kind, base_url, metadata,
+  started_at, received_at, status, success, error, completed_at, pages_total)
+VALUES (CAST(:project AS uuid), CAST(:source AS uuid), CAST(:application AS uuid), :job, :kind,
+  CAST(:base_url AS text), CAST(:metadata AS jsonb), CAST(:started_at AS timestamptz), CAST(:at AS timestamptz),
   coalesce(:ended, 'in_progress'), CAST(:success AS boolean), CAST(:error AS text),
   CASE WHEN CAST(:ended AS text) IS NOT NULL THEN CAST(:at AS timestamptz) END, CAST(:total AS integer))
 ON CONFLICT ON CONSTRAINT crawl_sessions_job_key DO UPDATE SET
@@ -143,6 +143,7 @@ def _session(source: Source, news: News) -> dict[str, Any]:
     return {
         "project": source.project_id,
         "source": source.id,
+        "application": source.application_id,
         "job": news.job_id,
         "kind": news.kind,
         "base_url": news.base_url,
