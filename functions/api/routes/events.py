@@ -174,10 +174,10 @@ def list_event_deliveries(
     "/v1/events/<event_id>/payload",
     tags=TAGS,
     summary="Erase an event's payload",
-    description="Its data, and what endpoints answered to it, are gone; that it happened and was sent stays."
-    " Deliveries that are not finished fail with `payload_expunged`; one that is being sent this moment may still"
-    " arrive, and its answer is not kept. The id stays known: sent again, the event is not stored again. Doing it"
-    " twice changes nothing.",
+    description="Its data, what its change event has of it, and what endpoints answered to it, are gone; that it"
+    " happened and was sent stays. Deliveries that are not finished fail with `payload_expunged`; one that is"
+    " being sent this moment may still arrive, and its answer is not kept. The id stays known: sent again, the"
+    " event is not stored again. Doing it twice changes nothing.",
     **documented("events:write", 200, ExpungedEvent, 401, 403, 404),
 )
 def expunge_event(event_id: str) -> Response[str]:
