@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from functions.domain import rescraping
-from functions.domain.rescraping import Start
+from functions.domain.rescraping import Policy, Start
 from functions.domain.senders.base import Source
 from functions.statements import named
 
@@ -18,10 +18,10 @@ from functions.statements import named
 INSERT = named(
     "change_events.insert",
     text("""
-INSERT INTO webhook.change_events (project_id, source_id, event_id, watch_id, watch_url, detected_at,
-  diff_summary, snapshot_url, metadata)
-SELECT CAST(:project AS uuid), CAST(:source AS uuid), CAST(:event AS uuid), :watch, :url,
-  CAST(:detected_at AS timestamptz), CAST(:diff AS text), CAST(:snapshot AS text), CAST(:metadata AS jsonb)
+INSERT INTO webhook.change_events (project_id, source_id, application_id, event_id, watch_id, watch_url,
+  detected_at, diff_summary, snapshot_url, metadata)
+SELECT CAST(:project AS uuid), CAST(:source AS uuid), CAST(:application AS uuid), CAST(:event AS uuid), :watch,
+  :url, CAST(:detected_at AS timestamptz), CAST(:diff AS text), CAST(:snapshot AS text), CAST(:metadata AS jsonb)
 WHERE NOT EXISTS (
   SELECT FROM webhook.change_events
   WHERE source_id = CAST(:source AS uuid) AND watch_id = :watch AND event_id = CAST(:event AS uuid)
@@ -49,6 +49,7 @@ def record(connection: Connection, source: Source, change: Change, event_id: str
     given = {
         "project": source.project_id,
         "source": source.id,
+        "application": source.application_id,
         "event": event_id,
         "watch": change.watch_id,
         "url": change.watch_url,
@@ -65,4 +66,4 @@ def record(connection: Connection, source: Source, change: Change, event_id: str
 
 def is_rescraped(policy: Mapping[str, Any] | None) -> bool:
     """Whether the source's changes are scraped again by themselves."""
-    return policy is not None and policy.get("enabled", True) is True
+    return policy is not None and Policy.of(policy).enabled

@@ -18,8 +18,8 @@ from functions.statements import named
 
 Kind = Literal["crawl", "batch_scrape"]
 End = Literal["completed", "cancelled", "failed"]
-# Of a session that ended so long ago its pages are forgotten (functions/maintain/crawl_pages.py); one that comes
-# after that may be known or not, and is not counted. Firecrawl tries again for 21 minutes
+# Of a session that ended so long ago its pages are forgotten (functions/maintain/inbound_retention.py); one that
+# comes after that may be known or not, and is not counted. Firecrawl tries again for 21 minutes
 # (https://docs.firecrawl.dev/webhooks/overview).
 COUNTED_DAYS = 30
 
@@ -29,10 +29,10 @@ COUNTED_DAYS = 30
 UPSERT = named(
     "crawls.upsert",
     text("""
-INSERT INTO webhook.crawl_sessions AS s (project_id, source_id, job_id, kind, base_url, metadata, started_at,
-  received_at, status, success, error, completed_at, pages_total)
-VALUES (CAST(:project AS uuid), CAST(:source AS uuid), :job, :kind, CAST(:base_url AS text),
-  CAST(:metadata AS jsonb), CAST(:started_at AS timestamptz), CAST(:at AS timestamptz),
+INSERT INTO webhook.crawl_sessions AS s (project_id, source_id, application_id, job_id, kind, base_url, metadata,
+  started_at, received_at, status, success, error, completed_at, pages_total)
+VALUES (CAST(:project AS uuid), CAST(:source AS uuid), CAST(:application AS uuid), :job, :kind,
+  CAST(:base_url AS text), CAST(:metadata AS jsonb), CAST(:started_at AS timestamptz), CAST(:at AS timestamptz),
   coalesce(:ended, 'in_progress'), CAST(:success AS boolean), CAST(:error AS text),
   CASE WHEN CAST(:ended AS text) IS NOT NULL THEN CAST(:at AS timestamptz) END, CAST(:total AS integer))
 ON CONFLICT ON CONSTRAINT crawl_sessions_job_key DO UPDATE SET
@@ -49,7 +49,7 @@ ON CONFLICT ON CONSTRAINT crawl_sessions_job_key DO UPDATE SET
     ORDER BY array_position(ARRAY['completed', 'cancelled', 'failed', 'in_progress'], e.status), e.completed_at
     LIMIT 1),
   updated_at = now()
-RETURNING CAST(id AS text)
+RETURNING CAST(id AS text) AS id, completed_at IS NOT NULL AS has_ended
 """),
 )
 # In a statement of its own, whose snapshot is of after the lock: it sees what all others before it counted.
@@ -83,13 +83,18 @@ UPDATE webhook.crawl_sessions s SET
 FROM added WHERE s.id = CAST(:id AS uuid) AND added.pages > 0
 """),
 )
-# From what came first of it to its end, by our clock: Firecrawl's messages tell no times.
+# From what came first of it to its end, by our clock: Firecrawl's messages tell no times. Most that come after the
+# end change nothing of it, and then nothing is written.
 TIME = named(
     "crawls.time",
     text("""
-UPDATE webhook.crawl_sessions
-SET duration_ms = greatest(0, ceil(extract(epoch FROM completed_at - least(started_at, first_page_at)) * 1000))
-WHERE id = CAST(:id AS uuid) AND completed_at IS NOT NULL AND coalesce(started_at, first_page_at) IS NOT NULL
+WITH lasted AS (
+  SELECT ceil(extract(epoch FROM completed_at - least(started_at, first_page_at)) * 1000) AS ms
+  FROM webhook.crawl_sessions WHERE id = CAST(:id AS uuid)
+)
+UPDATE webhook.crawl_sessions s SET duration_ms = greatest(0, lasted.ms)
+FROM lasted WHERE s.id = CAST(:id AS uuid) AND s.duration_ms IS DISTINCT FROM greatest(0, lasted.ms)
+  AND lasted.ms IS NOT NULL
 """),
 )
 
@@ -123,19 +128,22 @@ class News:
 
 def record(connection: Connection, source: Source, news: News) -> None:
     """Put the news into the session of its job, which they may be the first of."""
-    id = str(connection.execute(UPSERT, _session(source, news)).scalar_one())
+    id, has_ended = connection.execute(UPSERT, _session(source, news)).one()
     if news.pages:
-        pages = {page.hash: page for page in news.pages}.values()
+        # Of one that is named twice the first: it has the bytes of the message.
+        pages = {page.hash: page for page in reversed(news.pages)}.values()
         told = [{**vars(page), "hash": page.hash.hex()} for page in pages]
         given = {"id": id, "pages": json.dumps(told), "at": news.at, "days": COUNTED_DAYS}
         connection.execute(COUNT, given)
-    connection.execute(TIME, {"id": id})
+    if has_ended:
+        connection.execute(TIME, {"id": id})
 
 
 def _session(source: Source, news: News) -> dict[str, Any]:
     return {
         "project": source.project_id,
         "source": source.id,
+        "application": source.application_id,
         "job": news.job_id,
         "kind": news.kind,
         "base_url": news.base_url,

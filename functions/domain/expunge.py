@@ -1,8 +1,9 @@
 """Erasing payloads on request (P14): of one event, or of a project's events in bounded batches.
 
-What goes: the event's data, what endpoints answered to it (bodies and headers of the attempts), and the signatures
-that were sent, by which whoever has the secret could tell whether a guess at the data is right. What stays:
-that it happened, to whom it was sent, when, and with which outcome. Unfinished deliveries end, because there is
+What goes: the event's data, what its change event has of that, what endpoints answered to it (bodies and headers
+of the attempts), and the signatures that were sent, by which whoever has the secret could tell whether a guess at
+the data is right. What stays: that it happened, to whom it was sent, when, and with which outcome; and the crawl
+session that it was told of in, which many events add up to. Unfinished deliveries end, because there is
 nothing left to send; those that are being sent this moment are marked, and what they record keeps no answer.
 
 Row versions that were replaced lie in the table until it is vacuumed, and in WAL and backups for as long as those
@@ -54,6 +55,14 @@ WITH erased AS (
   WHERE id = ANY (CAST(:ids AS uuid[])) AND expunged_at IS NULL RETURNING id
 )
 SELECT coalesce(json_agg(id), '[]')::text FROM erased
+"""),
+)
+# The watch and its URL stay: they say what happened, and what is to be scraped again.
+CHANGES = named(
+    "expunge.changes",
+    text("""
+UPDATE webhook.change_events SET diff_summary = NULL, snapshot_url = NULL, metadata = '{}'
+WHERE event_id = ANY (CAST(:ids AS uuid[]))
 """),
 )
 # Every delivery, finished ones too. What records an attempt of one changes its row first: it has either committed
@@ -130,6 +139,7 @@ def expunge(connection: Connection, ids: list[str]) -> int:
     """Expunge the events with these keys; how many of them still had their payload."""
     erased: list[str] = json.loads(connection.execute(ERASE, {"ids": ids}).scalar_one()) if ids else []
     if erased:
+        connection.execute(CHANGES, {"ids": erased})
         # A caller's own key may be ahead of its deliveries' by what is allowed for its clock.
         wanted = {"ids": erased, "floor": floor_of(min(erased), KEY_SKEW)}
         deliveries = [str(id) for id in connection.execute(LOCK, wanted).scalars()]

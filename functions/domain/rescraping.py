@@ -9,6 +9,7 @@ holds as long as its token is the row's. `rescrape_sweep_at` is when dispatch lo
 message must have come, of one in progress when whoever has it can be at work no more.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +47,7 @@ class Policy:
     formats: tuple[str, ...] = ("markdown",)
 
     @classmethod
-    def of(cls, stored: dict[str, Any]) -> "Policy":
+    def of(cls, stored: Mapping[str, Any]) -> "Policy":
         known = {name: value for name, value in stored.items() if name in cls.__dataclass_fields__}
         if "formats" in known:
             known["formats"] = tuple(known["formats"])

@@ -106,6 +106,7 @@ change_events = Table(
     key(),
     Column("project_id", KEY, ForeignKey(projects.c.id, ondelete="CASCADE"), nullable=False),
     Column("source_id", KEY, nullable=False),
+    Column("application_id", KEY, comment="What its source is bound to"),
     Column(
         "event_id",
         KEY,
@@ -150,8 +151,22 @@ change_events = Table(
     UniqueConstraint("watch_id", "detected_at", "source_id", name="change_events_watch_key"),
     Index("change_events_by_project", "project_id", "id"),
     Index("change_events_by_source", "source_id", "id"),
-    Index("change_events_by_watch", "watch_id", "source_id", "id"),
+    Index("change_events_by_event", "event_id"),
+    Index("change_events_by_watch", "project_id", "watch_id", "id"),
     comment="Changes that changedetection.io reported, with their rescrapes",
+)
+Index(
+    "change_events_by_application",
+    change_events.c.application_id,
+    change_events.c.id,
+    postgresql_where=change_events.c.application_id.is_not(None),
+)
+Index(
+    "change_events_by_application_watch",
+    change_events.c.application_id,
+    change_events.c.watch_id,
+    change_events.c.id,
+    postgresql_where=change_events.c.application_id.is_not(None),
 )
 Index(
     "change_events_rescrapes",
@@ -172,6 +187,7 @@ crawl_sessions = Table(
     key(),
     Column("project_id", KEY, ForeignKey(projects.c.id, ondelete="CASCADE"), nullable=False),
     Column("source_id", KEY, nullable=False),
+    Column("application_id", KEY, comment="What its source is bound to"),
     Column("job_id", String(255), nullable=False),
     Column("kind", Text, nullable=False),
     Column("status", Text, nullable=False, server_default="in_progress"),
@@ -218,12 +234,17 @@ crawl_sessions = Table(
     Index("crawl_sessions_by_source", "source_id", "id"),
     comment="The lives and totals of Firecrawl's jobs, as its webhooks tell them",
 )
+Index(
+    "crawl_sessions_by_application",
+    crawl_sessions.c.application_id,
+    crawl_sessions.c.id,
+    postgresql_where=crawl_sessions.c.application_id.is_not(None),
+)
 
 crawl_pages = Table(
     "crawl_pages",
     metadata,
     Column("session_id", KEY, ForeignKey(crawl_sessions.c.id, ondelete="CASCADE"), primary_key=True),
     Column("page_hash", LargeBinary, primary_key=True),
-    created(),
     comment="Which pages of a crawl came, so that each is counted once",
 )

@@ -21,14 +21,21 @@ MAX_LENGTH = 512  # characters of a value
 
 def received(source: Source, message: Message, headers: Mapping[str, str]) -> dict[str, Any]:
     """What is stored: the source, the sender's own id and word, and the headers that are there."""
-    configured = [source.verification[name].lower() for name in CONFIGURED if name in source.verification]
-    names = dict.fromkeys((*HEADERS, *configured))
+    how = source.verification
+    configured = [how[name].lower() for name in CONFIGURED if name in how]
+    names = dict.fromkeys(name for name in (*HEADERS, *configured) if name != _secret(how))
     return {
         "source_id": source.id,
         "message_id": message.id[:MAX_LENGTH],
         "type": message.type[:MAX_LENGTH],
         "headers": {name: _storable(headers[name]) for name in names if name in headers},
     }
+
+
+def _secret(how: Mapping[str, Any]) -> str:
+    """The header that has the signature or the token, where the source says which."""
+    name = how["name"] if how.get("in") == "header" else how.get("header", "")
+    return str(name).lower()
 
 
 def _storable(value: str) -> str:

@@ -98,6 +98,7 @@ CREATE TABLE webhook.change_events (
   id uuid DEFAULT uuidv7() PRIMARY KEY,
   project_id uuid NOT NULL REFERENCES webhook.projects (id) ON DELETE CASCADE,
   source_id uuid NOT NULL,
+  application_id uuid,
   event_id uuid NOT NULL,
   watch_id varchar(255) NOT NULL,
   watch_url text NOT NULL,
@@ -135,6 +136,7 @@ CREATE TABLE webhook.change_events (
   CONSTRAINT change_events_document_bytes_range CHECK (document_bytes >= 0)
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE webhook.change_events IS 'Changes that changedetection.io reported, with their rescrapes';
+COMMENT ON COLUMN webhook.change_events.application_id IS 'What its source is bound to';
 COMMENT ON COLUMN webhook.change_events.event_id IS 'The event that it became; that goes to the archive sooner';
 COMMENT ON COLUMN webhook.change_events.rescrape_token IS
   'Goes up by one with every claim and outcome; a queue message with another token is stale';
@@ -143,8 +145,13 @@ COMMENT ON COLUMN webhook.change_events.rescrape_sweep_at IS
 COMMENT ON COLUMN webhook.change_events.indexed_at IS 'When the document of its rescrape was stored';
 COMMENT ON COLUMN webhook.change_events.document_event_id IS 'The event that told of the document';
 CREATE INDEX change_events_by_project ON webhook.change_events (project_id, id);
+CREATE INDEX change_events_by_application ON webhook.change_events (application_id, id)
+  WHERE application_id IS NOT NULL;
 CREATE INDEX change_events_by_source ON webhook.change_events (source_id, id);
-CREATE INDEX change_events_by_watch ON webhook.change_events (watch_id, source_id, id);
+CREATE INDEX change_events_by_watch ON webhook.change_events (project_id, watch_id, id);
+CREATE INDEX change_events_by_application_watch ON webhook.change_events (application_id, watch_id, id)
+  WHERE application_id IS NOT NULL;
+CREATE INDEX change_events_by_event ON webhook.change_events (event_id);
 CREATE INDEX change_events_rescrapes ON webhook.change_events (project_id, rescrape_status, id)
   WHERE rescrape_status IS NOT NULL;
 CREATE INDEX change_events_sweep ON webhook.change_events (rescrape_sweep_at) WHERE rescrape_sweep_at IS NOT NULL;
@@ -153,6 +160,7 @@ CREATE TABLE webhook.crawl_sessions (
   id uuid DEFAULT uuidv7() PRIMARY KEY,
   project_id uuid NOT NULL REFERENCES webhook.projects (id) ON DELETE CASCADE,
   source_id uuid NOT NULL,
+  application_id uuid,
   job_id varchar(255) NOT NULL,
   kind text NOT NULL,
   status text NOT NULL DEFAULT 'in_progress',
@@ -188,17 +196,19 @@ CREATE TABLE webhook.crawl_sessions (
   CONSTRAINT crawl_sessions_metadata_is_an_object CHECK (jsonb_typeof(metadata) = 'object')
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE webhook.crawl_sessions IS 'The lives and totals of Firecrawl''s jobs, as its webhooks tell them';
+COMMENT ON COLUMN webhook.crawl_sessions.application_id IS 'What its source is bound to';
 COMMENT ON COLUMN webhook.crawl_sessions.pages_total IS 'What the job itself says there were';
 COMMENT ON COLUMN webhook.crawl_sessions.pages_received IS 'Pages that came, each counted once';
 COMMENT ON COLUMN webhook.crawl_sessions.bytes_received IS 'Of the bodies that its pages came in';
 COMMENT ON COLUMN webhook.crawl_sessions.received_at IS 'When anything about it came last';
 CREATE INDEX crawl_sessions_by_project ON webhook.crawl_sessions (project_id, id);
+CREATE INDEX crawl_sessions_by_application ON webhook.crawl_sessions (application_id, id)
+  WHERE application_id IS NOT NULL;
 CREATE INDEX crawl_sessions_by_source ON webhook.crawl_sessions (source_id, id);
 
 CREATE TABLE webhook.crawl_pages (
   session_id uuid NOT NULL REFERENCES webhook.crawl_sessions (id) ON DELETE CASCADE,
   page_hash bytea NOT NULL,
-  created_at timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT crawl_pages_pkey PRIMARY KEY (session_id, page_hash),
   CONSTRAINT crawl_pages_hash_length CHECK (octet_length(page_hash) = 16)
 );

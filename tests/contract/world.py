@@ -181,17 +181,19 @@ def _inbound(sql: pg8000.native.Connection, ids: dict[str, str], application_id:
         **given,
     )
     [[change]] = sql.run(
-        "INSERT INTO webhook.change_events (project_id, source_id, event_id, watch_id, watch_url, detected_at,"
-        " rescrape_status, rescrape_error)"
-        " SELECT project_id, id, CAST(:event AS uuid), :watch, 'https://x/', now(), 'failed', 'no room'"
+        "INSERT INTO webhook.change_events (project_id, source_id, application_id, event_id, watch_id, watch_url,"
+        " detected_at, rescrape_status, rescrape_error)"
+        " SELECT project_id, id, application_id, CAST(:event AS uuid), :watch, 'https://x/', now(), 'failed',"
+        " 'no room'"
         " FROM webhook.sources WHERE id = CAST(:source AS uuid) RETURNING id",
         event=ids["event_id"],
         watch=watch,
         source=source,
     )
     [[session]] = sql.run(
-        "INSERT INTO webhook.crawl_sessions (project_id, source_id, job_id, kind)"
-        " SELECT project_id, id, :job, 'crawl' FROM webhook.sources WHERE id = CAST(:source AS uuid) RETURNING id",
+        "INSERT INTO webhook.crawl_sessions (project_id, source_id, application_id, job_id, kind)"
+        " SELECT project_id, id, application_id, :job, 'crawl' FROM webhook.sources"
+        " WHERE id = CAST(:source AS uuid) RETURNING id",
         job=ids["job_id"],
         source=source,
     )

@@ -29,8 +29,10 @@ VALUES (:id, :project_id, :application_id, 'watches', 'changedetection', '\\x00'
   :credentials)
 """
 CHANGE = """
-INSERT INTO webhook.change_events (id, project_id, source_id, event_id, watch_id, watch_url, detected_at)
-SELECT :id, project_id, id, uuidv7(), :watch_id, :url, now() FROM webhook.sources WHERE id = :source_id
+INSERT INTO webhook.change_events (id, project_id, source_id, application_id, event_id, watch_id, watch_url,
+  detected_at)
+SELECT :id, project_id, id, application_id, uuidv7(), :watch_id, :url, now() FROM webhook.sources
+WHERE id = :source_id
 """
 ROW = "SELECT to_jsonb(c) FROM webhook.change_events c WHERE id = :id"
 LAPSE = "UPDATE webhook.change_events SET rescrape_sweep_at = now() - interval '1 s' WHERE id = :id"

@@ -13,6 +13,7 @@ from functions.domain.senders.changedetection import SENDER
 from functions.ingest.publishing import Published
 from tests.integration.conftest import Service
 from tests.integration.inbound_scene import TOKEN, make_source, post
+from tests.integration.plans.explained import explained
 
 NOW = datetime.now(UTC).replace(microsecond=0, minute=30)
 POLICY = {"enabled": True, "api_url": "https://api.firecrawl.dev", "concurrency": 2, "max_attempts": 3}
@@ -157,7 +158,11 @@ def test_a_bound_key_sees_what_its_application_s_sources_sent(service: Service, 
     def seen(query: str = "") -> set[str]:
         return {one["source_id"] for one in bound("GET", f"/v1/change-events?{query}").body["data"]}
 
-    assert seen() == seen("watch_id=watch-1") == {one.id for one in mine}
+    with explained() as runs:
+        assert seen() == seen("watch_id=watch-1") == {one.id for one in mine}
+    walked = [run.sql for run in runs if run.name == "change_events.list"]
+    assert len(walked) == 2
+    assert not any("UNION" in sql for sql in walked), "one index, however many sources"
     assert seen(f"source_id={source.id}") == seen("rescrape_status=failed") == set()
     assert seen(f"source_id={mine[0].id}&watch_id=watch-1") == {mine[0].id}
     for one in listed(service):

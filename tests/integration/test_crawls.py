@@ -14,6 +14,7 @@ from functions.domain.senders.firecrawl import SENDER
 from functions.ingest.publishing import Published
 from tests.integration.conftest import Service
 from tests.integration.inbound_scene import make_source, payload, post, signed
+from tests.integration.plans.explained import explained
 
 JOB = payload("crawl.page")["id"]
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -93,6 +94,20 @@ def test_in_whatever_order_it_comes_it_is_the_same(service: Service, source: Sou
     assert next(iter(found))[:5] == ("completed", True, 2, 1, 1)
 
 
+def test_how_long_it_took_is_reckoned_from_its_end_on_and_written_where_it_changes(
+    service: Service, source: Source
+) -> None:
+    def written(told: dict[str, Any], second: int) -> list[bool]:
+        with explained() as runs:
+            tell(source, told, NOW + timedelta(seconds=second))
+        return [run.plan["Plans"][-1]["Actual Rows"] > 0 for run in runs if run.name == "crawls.time"]
+
+    assert written(message("started"), 2) == written(page(1), 3) == []
+    assert (written(message("completed"), 7), session(service)["duration_ms"]) == ([True], 5_000)
+    assert (written(page(2), 8), session(service)["duration_ms"]) == ([False], 5_000)
+    assert (written(page(3), 1), session(service)["duration_ms"]) == ([True], 6_000)
+
+
 def test_what_comes_again_is_the_same_event_and_counts_once(service: Service, source: Source) -> None:
     for told in (message("started"), page(1), message("completed")):
         first, again = tell(source, told), tell(source, told)
@@ -121,6 +136,16 @@ def test_a_thousand_pages_shuffled_and_doubled_through_eight_threads(service: Se
     assert found["status"] == "completed"
     assert sum(one.new for one in published) == PAGES + 2
     assert service.sql.run("SELECT count(*) FROM webhook.webhook_events") == [[PAGES + 2]]
+
+
+def test_a_page_that_one_message_names_twice_counts_once_and_with_its_bytes(
+    service: Service, source: Source
+) -> None:
+    told = page(1)
+    told["data"] *= 2
+    tell(source, told)
+    found = session(service)
+    assert (found["pages_received"], found["bytes_received"]) == (1, len(json.dumps(told).encode()))
 
 
 def test_two_sources_of_one_account_each_count_for_themselves(service: Service, source: Source) -> None:

@@ -1,5 +1,6 @@
 """Erasing payloads (P14): what goes, what stays, and that nothing brings it back."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,12 +16,15 @@ from functions.deliver import handler as deliver
 from functions.dispatch import handler as dispatch
 from functions.domain import expunge
 from functions.domain.ids import uuid7_floor
+from functions.domain.senders.changedetection import SENDER
 from functions.jobs import handler as jobs
 from tests.integration.conftest import Answer, Client, Context, Service
 from tests.integration.endpoint import Endpoint, endpoint
+from tests.integration.inbound_scene import TOKEN, make_source, post
 from tests.integration.locks import WAITING
 
 SECRET = "Erika-Mustermann"
+URL = "https://example.com/pricing"
 NewProject = Callable[..., tuple[str, Client]]
 
 
@@ -97,6 +101,23 @@ def test_data_and_answers_go_and_the_rest_stays(service: Service, receiver: Endp
     assert attempt["response_status"] == 200
     assert attempt["request_headers"]["webhook-id"] == sent["id"]
     assert "webhook-signature" not in attempt["request_headers"], "by it a guess at the data could be confirmed"
+
+
+def test_what_a_change_event_has_of_it_goes_too(service: Service) -> None:
+    source = make_source(service, "changedetection")
+    told = dict.fromkeys(("diff", "preview_url", "watch_title", "triggered_text"), SECRET)
+    ids = [
+        post(SENDER, source, json.dumps({**told, "watch_uuid": watch, "watch_url": URL}).encode(), TOKEN).event_id
+        for watch in ("one", "other")
+    ]
+    assert erase(service, ids[0]).status == 200
+    found = {row["event_id"]: row for row in service.client("GET", "/v1/change-events").body["data"]}
+    one, other = (found[id] for id in ids)
+    assert (one["diff_summary"], one["snapshot_url"], one["metadata"]) == (None, None, {})
+    assert (one["watch_id"], one["watch_url"]) == ("one", URL)
+    assert (other["diff_summary"], other["metadata"]["watch_title"]) == (SECRET, SECRET)
+    assert erase(service, ids[1]).status == 200
+    assert rows_with_the_secret(service) == {}
 
 
 def test_it_is_audited_once_and_doing_it_again_changes_nothing(service: Service) -> None:

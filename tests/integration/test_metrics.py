@@ -84,6 +84,18 @@ def test_an_operation_is_found_by_its_request(service: Service, capsys: pytest.C
     assert extra == {"function": "api", "events": 1, "deliveries": 1}
 
 
+def test_what_is_known_is_not_ingested_again(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    once = {"type": "a", "data": 1, "id": "once"}
+    batch = {"events": [once, {"type": "a", "data": 1}]}
+    capsys.readouterr()
+    for path, body in (("", once), ("", once), ("/batch", batch), ("/batch", batch)):
+        key = {"idempotency-key": "k"} if path else {}
+        assert service.client("POST", f"/v1/events{path}", body, headers=key).status in {200, 202}
+    store(lines_of(capsys))
+    found = rows(service, "operation_metrics", "extra_metadata", "operation_type = 'ingest'")
+    assert [extra["events"] for (extra,) in found] == [1, 0, 1, 0]
+
+
 def test_a_delivery_is_claimed_sent_and_recorded(
     service: Service, receiver: Endpoint, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from functions.adapters import database, vault
 from functions.domain.ids import uuid7
 from tests.integration.conftest import Client, Service
-from tests.integration.sources_scene import github, post, rows, source
+from tests.integration.sources_scene import github, post, rows, secret_of, source
 from tests.unit.domain.senders.requests_of import stripe
 
 BODY = b'{"ref":"refs/heads/main","n":1.10}'
@@ -43,6 +43,14 @@ def test_what_is_kept_of_a_request(service: Service) -> None:
     assert (event["environment"], event["external_id"]) == ("live", f"{made['id']}/72d3162e")
     assert event["correlation_id"] == answer.headers["hookline-correlation-id"]
     assert event_of(service, service.event(id="of-a-caller")["id"])["received"] is None
+
+
+def test_a_token_is_not_kept_whatever_its_header_is_called(service: Service) -> None:
+    for name in ("Idempotency-Key", "User-Agent", "X-Token"):
+        made = source(service, "token", verification={"in": "header", "name": name, "id_header": "X-Id"})
+        shown = {name: secret_of(service, made), "x-id": "7"}
+        event = event_of(service, post(made["id"], b"{}", shown).body["id"])
+        assert event["received"]["headers"] == {"content-type": "application/json", "x-id": "7"}
 
 
 def test_when_something_came_is_known_within_a_minute(service: Service) -> None:

@@ -161,6 +161,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"kind": "token", "verification": {"in": "header"}}, "verification.name"),
     ({"kind": "token", "verification": {"in": "basic"}}, "verification.username"),
     ({"kind": "token", "verification": TOKEN | {"username": "u"}}, "verification.username"),
+    ({"kind": "token", "verification": TOKEN | {"id_header": "X-T"}}, "verification.name"),
+    ({"kind": "token", "verification": TOKEN | {"type_header": "x-t"}}, "verification.name"),
     ({"kind": "token", "verification": {"in": "query", "name": "t", "prefix": "x"}}, "verification.prefix"),
     ({"secret": "short"}, "secret"),
     ({"secret": "with a\nline"}, "secret"),

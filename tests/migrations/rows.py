@@ -145,13 +145,14 @@ ROWS = [
     Row("source_expiring_secrets", {"id": KEY, "source_id": KEY, "secret": "\\x73", "expires_at": LATER}),
     Row(
         "change_events",
-        {"id": KEY, **MINE, "source_id": KEY, "event_id": KEY, "watch_id": "w", "watch_url": "https://x",
-         "detected_at": NOW, "metadata": {"a": 1}, "rescrape_status": "queued", "rescrape_sweep_at": NOW},
+        {"id": KEY, **MINE, "source_id": KEY, "application_id": KEY, "event_id": KEY, "watch_id": "w",
+         "watch_url": "https://x", "detected_at": NOW, "metadata": {"a": 1}, "rescrape_status": "queued",
+         "rescrape_sweep_at": NOW},
     ),
     Row(
         "crawl_sessions",
-        {"id": KEY, **MINE, "source_id": KEY, "job_id": "j", "kind": "crawl", "pages_received": 1,
-         "pages_succeeded": 1},
+        {"id": KEY, **MINE, "source_id": KEY, "application_id": KEY, "job_id": "j", "kind": "crawl",
+         "pages_received": 1, "pages_succeeded": 1},
     ),
     Row("crawl_pages", {"session_id": KEY, "page_hash": "\\x" + "ab" * 16}),
     Row(

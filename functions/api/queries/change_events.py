@@ -8,10 +8,11 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Text, cast, select
 
 from functions.api import paging, walk
 from functions.api.caller import Caller
-from functions.api.queries import reach, source_reach
+from functions.api.queries import reach
 from functions.api.queries.as_json import json_object, rfc3339
+from functions.api.queries.sources import has_source
 from functions.api.walk import Index, Walk
-from functions.models import change_events, sources
+from functions.models import change_events
 from functions.statements import named
 
 c = change_events.c
@@ -30,50 +31,39 @@ class Filter:
 
 def change_event(connection: Connection, caller: Caller, id: str) -> str | None:
     """As JSON text; None when the caller has none of this id."""
-    found = select(cast(_shown(change_events), Text)).where(
-        c.id == id, c.project_id == caller.project_id, c.source_id.in_(source_reach.within(caller))
-    )
+    found = select(cast(_shown(change_events), Text)).where(c.id == id, *reach.within(change_events, caller))
     return connection.execute(named("change_events.get", found)).scalar_one_or_none()
 
 
 def list_change_events(connection: Connection, caller: Caller, wanted: Filter, *, limit: int, cursor: str) -> str:
     """One page, as JSON text. Raises Invalid for what is no cursor."""
+    if wanted.source_id and not has_source(connection, caller, wanted.source_id):
+        return paging.rendered([], None)
     search = Walk(
         table=change_events,
         shown=_shown,
         wanted=lambda rows: _conditions(rows, caller, wanted),
-        ways=_ways(connection, caller, wanted),
+        ways=_ways(caller, wanted),
         after=wanted.created_after,
         before=wanted.created_before,
     )
     return walk.page(connection, search, limit=limit, cursor=cursor)
 
 
-def _ways(connection: Connection, caller: Caller, wanted: Filter) -> list[list[Index]]:
-    """The indexes that have every row that is wanted. A bound key is led along its own sources' rows only."""
+def _ways(caller: Caller, wanted: Filter) -> list[list[Index]]:
+    """The indexes that have every row that is wanted."""
     if wanted.watch_id:
-        watched = _watching(connection, caller, wanted)
-        return [[Index([(c.watch_id, wanted.watch_id), (c.source_id, id)]) for id in watched]] if watched else []
-    project = (c.project_id, caller.project_id)
-    ways = source_reach.along(project, c.source_id, source_reach.chosen(connection, caller, wanted.source_id))
-    if ways and wanted.rescrape_status and not caller.application_id:
-        known = c.rescrape_status.is_not(None)
-        ways.append([Index([project, (c.rescrape_status, wanted.rescrape_status)], [known])])
+        return [[reach.index(change_events, caller, (c.watch_id, wanted.watch_id))]]
+    of_source = Index([(c.source_id, wanted.source_id)])
+    ways = [[of_source if wanted.source_id else reach.index(change_events, caller)]]
+    if wanted.rescrape_status and not caller.application_id:
+        status = (c.rescrape_status, wanted.rescrape_status)
+        ways.append([Index([(c.project_id, caller.project_id), status], [c.rescrape_status.is_not(None)])])
     return ways
 
 
-def _watching(connection: Connection, caller: Caller, wanted: Filter) -> list[str]:
-    """The keys of the sources within reach that reported changes of this watch: one, as a rule."""
-    reported = select(c.id).where(c.watch_id == wanted.watch_id, c.source_id == sources.c.id).limit(1)
-    conditions = [*reach.within(sources, caller), reported.scalar_subquery().is_not(None)]
-    if wanted.source_id:
-        conditions.append(sources.c.id == wanted.source_id)
-    found = named("change_events.watching", select(sources.c.id).where(*conditions))
-    return [str(id) for id in connection.execute(found).scalars()]
-
-
 def _conditions(rows: FromClause, caller: Caller, wanted: Filter) -> list[ColumnElement[bool]]:
-    conditions = [rows.c.project_id == caller.project_id]
+    conditions = reach.within(rows, caller)
     for name in ("source_id", "watch_id", "rescrape_status"):
         if value := getattr(wanted, name):
             conditions.append(rows.c[name] == value)

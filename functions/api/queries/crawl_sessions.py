@@ -8,9 +8,10 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Text, cast, select
 
 from functions.api import paging, walk
 from functions.api.caller import Caller
-from functions.api.queries import source_reach
+from functions.api.queries import reach
 from functions.api.queries.as_json import json_object, rfc3339
-from functions.api.walk import Walk
+from functions.api.queries.sources import has_source
+from functions.api.walk import Index, Walk
 from functions.models import crawl_sessions
 from functions.statements import named
 
@@ -32,9 +33,7 @@ class Filter:
 
 def crawl_session(connection: Connection, caller: Caller, id: str) -> str | None:
     """As JSON text; None when the caller has none of this id."""
-    found = select(cast(_shown(crawl_sessions), Text)).where(
-        s.id == id, s.project_id == caller.project_id, s.source_id.in_(source_reach.within(caller))
-    )
+    found = select(cast(_shown(crawl_sessions), Text)).where(s.id == id, *reach.within(crawl_sessions, caller))
     return connection.execute(named("crawl_sessions.get", found)).scalar_one_or_none()
 
 
@@ -42,12 +41,14 @@ def list_crawl_sessions(connection: Connection, caller: Caller, wanted: Filter, 
     """One page, as JSON text. Raises Invalid for what is no cursor."""
     if wanted.job_id:
         return _of_job(connection, caller, wanted, limit=limit, cursor=cursor)
-    chosen = source_reach.chosen(connection, caller, wanted.source_id)
+    if wanted.source_id and not has_source(connection, caller, wanted.source_id):
+        return paging.rendered([], None)
+    of_source = Index([(s.source_id, wanted.source_id)])
     search = Walk(
         table=crawl_sessions,
         shown=_shown,
         wanted=lambda rows: _conditions(rows, caller, wanted),
-        ways=source_reach.along((s.project_id, caller.project_id), s.source_id, chosen),
+        ways=[[of_source if wanted.source_id else reach.index(crawl_sessions, caller)]],
         after=wanted.created_after,
         before=wanted.created_before,
     )
@@ -56,9 +57,8 @@ def list_crawl_sessions(connection: Connection, caller: Caller, wanted: Filter, 
 
 def _of_job(connection: Connection, caller: Caller, wanted: Filter, *, limit: int, cursor: str) -> str:
     """A job has one session in each source that tells of it: they are looked up, not walked along."""
-    mine = source_reach.within(caller)
     columns: list[ColumnElement[Any]] = [cast(s.id, Text), cast(_shown(crawl_sessions), Text)]
-    statement = select(*columns).where(s.source_id.in_(mine), *_conditions(crawl_sessions, caller, wanted))
+    statement = select(*columns).where(*_conditions(crawl_sessions, caller, wanted))
     page = named("crawl_sessions.of_job", paging.after(statement, s.id, limit=limit, cursor=cursor))
     rows = connection.execute(page).all()
     last = rows[limit - 1][0] if len(rows) > limit else None
@@ -66,7 +66,7 @@ def _of_job(connection: Connection, caller: Caller, wanted: Filter, *, limit: in
 
 
 def _conditions(rows: FromClause, caller: Caller, wanted: Filter) -> list[ColumnElement[bool]]:
-    conditions = [rows.c.project_id == caller.project_id]
+    conditions = reach.within(rows, caller)
     for name in ("source_id", "status", "job_id"):
         if value := getattr(wanted, name):
             conditions.append(rows.c[name] == value)

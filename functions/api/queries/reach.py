@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause
+from sqlalchemy import Column, ColumnElement, FromClause, Table
 
 from functions.api.caller import Caller
+from functions.api.walk import Index
 
 
 def within(table: FromClause, caller: Caller) -> list[ColumnElement[Any]]:
@@ -13,3 +14,11 @@ def within(table: FromClause, caller: Caller) -> list[ColumnElement[Any]]:
     if caller.application_id:
         conditions.append(table.c.application_id == caller.application_id)
     return conditions
+
+
+def index(table: Table, caller: Caller, *narrower: tuple[Column[Any], str]) -> Index:
+    """The index that has those rows alone, so that not even a cursor tells of others; `narrower` follows in it."""
+    if caller.application_id:
+        bound = table.c.application_id
+        return Index([(bound, caller.application_id), *narrower], [bound.is_not(None)])
+    return Index([(table.c.project_id, caller.project_id), *narrower])

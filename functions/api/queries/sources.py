@@ -68,6 +68,12 @@ def source(connection: Connection, caller: Caller, id: str) -> dict[str, Any] | 
     return None if found is None else {**json.loads(found.shown), "version": found.version}
 
 
+def has_source(connection: Connection, caller: Caller, id: str) -> bool:
+    """Whether the source, living or deleted, is the caller's; else an index of its rows must not be walked."""
+    found = select(s.id).where(*within(sources, caller), s.id == id)
+    return connection.execute(named("sources.has", found)).one_or_none() is not None
+
+
 def list_sources(
     connection: Connection, caller: Caller, wanted: Filter, *, limit: int, cursor: str
 ) -> dict[str, Any]:

@@ -21,9 +21,9 @@ router = operation.Router()
     "/v1/projects/<project_id>/expunge",
     tags=["projects"],
     summary="Expunge a project's payloads",
-    description="Erases the data of its events and what endpoints answered to them, for good. That they happened"
-    " and were delivered stays readable. What was not delivered yet will not be. Events that were archived are"
-    " left out: whoever operates Hookline restores their days first." + STARTS,
+    description="Erases the data of its events, what change events have of it and what endpoints answered to them,"
+    " for good. That they happened and were delivered stays readable. What was not delivered yet will not be."
+    " Events that were archived are left out: whoever operates Hookline restores their days first." + STARTS,
     **background.documented("admin", 400, 401, 403, 404, 409, 415, 422),
 )
 def expunge_project(project_id: str, wanted: Annotated[ExpungeIn, Body()]) -> Response[str]:

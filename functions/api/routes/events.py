@@ -174,10 +174,10 @@ def list_event_deliveries(
     "/v1/events/<event_id>/payload",
     tags=TAGS,
     summary="Erase an event's payload",
-    description="Its data, and what endpoints answered to it, are gone; that it happened and was sent stays."
-    " Deliveries that are not finished fail with `payload_expunged`; one that is being sent this moment may still"
-    " arrive, and its answer is not kept. The id stays known: sent again, the event is not stored again. Doing it"
-    " twice changes nothing.",
+    description="Its data, what its change event has of it, and what endpoints answered to it, are gone; that it"
+    " happened and was sent stays. Deliveries that are not finished fail with `payload_expunged`; one that is"
+    " being sent this moment may still arrive, and its answer is not kept. The id stays known: sent again, the"
+    " event is not stored again. Doing it twice changes nothing.",
     **documented("events:write", 200, ExpungedEvent, 401, 403, 404),
 )
 def expunge_event(event_id: str) -> Response[str]:
@@ -219,15 +219,16 @@ def _accept(sent: Sent, respond: Callable[[Ingested], Answer]) -> Response[str]:
     """Store, commit, and only then send: a message never runs ahead of its rows."""
     caller = operation.caller(router, "events:write")
     ingesting.check_sizes(sent)
-    stored: list[str] = []
+    stored: list[Ingested] = []  # none where an Idempotency-Key is answered again
 
     def produce(connection: Connection) -> Answer:
         ingested = ingesting.ingest(connection, caller, sent)
-        stored.extend(ingested.deliveries)
+        stored.append(ingested)
         return respond(ingested)
 
     with measuring.measured("ingest", "ingest.events", project_id=caller.project_id) as taking:
         response = operation.post(router, caller, produce)
-        taking.count(events=len(sent.events), deliveries=len(stored))
-    ingesting.send(caller.project_id, stored)
+        deliveries = [id for ingested in stored for id in ingested.deliveries]
+        taking.count(events=sum(ingested.new for ingested in stored), deliveries=len(deliveries))
+    ingesting.send(caller.project_id, deliveries)
     return response

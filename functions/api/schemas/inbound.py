@@ -19,7 +19,10 @@ class ChangeEvent(BaseModel):
     ]
     diff_summary: Annotated[
         str | None,
-        Field(description="The beginning of the diff, 2,000 characters", examples=["(changed) $49\n(into) $59"]),
+        Field(
+            description="The beginning of the diff, 2,000 characters; null once the event is erased",
+            examples=["(changed) $49\n(into) $59"],
+        ),
     ]
     snapshot_url: Annotated[str | None, Field(examples=["https://changes.example.com/preview/6a4b7e38"])]
     metadata: Annotated[

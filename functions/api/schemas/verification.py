@@ -49,6 +49,11 @@ class _Naming(Input):
     type_header: TypeHeader | None = None
     type_field: TypeField = "type"
 
+    def _reads(self, header: str | None, *others: str | None) -> bool:
+        """Whether the header of the signature or token would also be read for what is shown with the event."""
+        named = [one.lower() for one in (self.id_header, self.type_header, *others) if one]
+        return header is not None and header.lower() in named
+
 
 class HmacVerification(_Naming):
     """Of `generic_hmac`: the header has `prefix` and the HMAC of `signed` under the secret."""
@@ -82,8 +87,7 @@ class HmacVerification(_Naming):
                 found.append((("signed",), f"has {{{name}}}, and there is no {name}_header"))
         if self.timestamp_header is not None and "{timestamp}" not in self.signed:
             found.append((("timestamp_header",), "is a time that nobody signs: put {timestamp} into `signed`"))
-        named = [self.id_header, self.type_header, self.timestamp_header]
-        if self.header.lower() in [one.lower() for one in named if one]:
+        if self._reads(self.header, self.timestamp_header):
             found.append((("header",), "holds the signature and nothing else"))
         if found:
             raise problems(found)
@@ -117,6 +121,8 @@ class TokenVerification(_Naming):
             found.append((("username",), "must be given for `basic`, and only there"))
         if self.prefix and self.in_ != "header":
             found.append((("prefix",), "is for a header alone"))
+        if self.in_ == "header" and self._reads(self.name):
+            found.append((("name",), "holds the token and nothing else"))
         if found:
             raise problems(found)
         return self

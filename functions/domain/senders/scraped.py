@@ -8,21 +8,24 @@ from typing import Any
 from functions.domain import payload
 from functions.domain.senders.base import Json, Unreadable
 
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # NUL, and halves of surrogate pairs: JSON has them, text in Postgres does not
-# (https://www.postgresql.org/docs/current/datatype-json.html).
-UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-ESCAPED = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+# (https://www.postgresql.org/docs/current/datatype-json.html). Kept are what only looks like one behind an escaped
+# backslash, and whole pairs.
+UNSTORABLE = re.compile(
+    rb"(?P<kept>\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+REPLACEMENT = rb"\ufffd"
 
 Shorter = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def read(body: bytes) -> Json:
-    """The body as JSON; U+FFFD takes the place of characters of a page that cannot be stored.
+    """The body as JSON; U+FFFD takes the place of characters of a page that cannot be stored, and of nothing else.
 
     Raises Unreadable for what is no JSON object.
     """
-    said = _read(body)
+    said = Json.of(UNSTORABLE.sub(lambda found: found["kept"] or REPLACEMENT, body))
     if not isinstance(said.value, dict):
         raise Unreadable("the body is not a JSON object")
     return said
@@ -42,23 +45,3 @@ def fitting(said: Json, *shorter: Shorter) -> str:
         if payload.size(value) <= payload.MAX_DATA_BYTES:
             return json.dumps(value, ensure_ascii=False)
     raise Unreadable(f"an event's data has at most {payload.MAX_DATA_BYTES} bytes")
-
-
-def _read(body: bytes) -> Json:
-    if ESCAPED.search(body) is None:
-        return Json.of(body)
-    try:
-        cleaned = json.dumps(_storable(json.loads(body)), ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return Json.of(body)  # which says what is wrong
-    return Json.of(cleaned.encode())
-
-
-def _storable(value: Any) -> Any:
-    if isinstance(value, str):
-        return UNSTORABLE.sub(REPLACEMENT, value)
-    if isinstance(value, dict):
-        return {_storable(name): _storable(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_storable(item) for item in value]
-    return value

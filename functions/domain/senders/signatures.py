@@ -3,6 +3,7 @@ are not what the sender wrote.
 """
 
 import hmac
+from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -18,6 +19,27 @@ def header(received: Received, name: str) -> str:
     if not value:
         raise NotVerified(f"there is no {name}")
     return value
+
+
+def credentials(received: Received, scheme: str) -> str:
+    """What `Authorization` says behind this scheme, in any case (RFC 9110, 11.1); empty without it."""
+    found, _, said = received.headers.get("authorization", "").partition(" ")
+    return said.strip(" ") if found.lower() == scheme else ""
+
+
+def basic(received: Received) -> str:
+    """`name:password` of basic authentication (RFC 7617), empty without it.
+
+    Raises NotVerified for what is no base64, and for base64 that only decodes alike.
+    """
+    said = credentials(received, "basic")
+    try:
+        text = b64decode(said, validate=True).decode()
+    except ValueError:
+        raise NotVerified("the basic credentials are not base64") from None
+    if b64encode(text.encode()).decode() != said:
+        raise NotVerified("the basic credentials are not the base64 of what they decode to")
+    return text
 
 
 def check_any(given: Iterable[str], expected: Iterable[str]) -> None:

@@ -3,13 +3,12 @@
 Who reads such a request has the token. It is for senders that can do no better, over HTTPS.
 """
 
-from base64 import b64encode
 from collections.abc import Sequence
 
 from functions.domain.senders.base import Message, NothingToRecord, Received, Source
 from functions.domain.senders.generic_hmac import named
 from functions.domain.senders.reading import digest
-from functions.domain.senders.signatures import check_any, header
+from functions.domain.senders.signatures import basic, check_any, header
 
 HEADER, QUERY, BASIC = "header", "query", "basic"
 
@@ -21,8 +20,7 @@ class Token(NothingToRecord):
         if how["in"] == QUERY:
             check_any([received.query.get(how["name"], "")], texts)
         elif how["in"] == BASIC:
-            expected = [b64encode(f"{how['username']}:{text}".encode()).decode() for text in texts]
-            check_any([header(received, "Authorization")], [f"Basic {text}" for text in expected])
+            check_any([basic(received)], [f"{how['username']}:{text}" for text in texts])
         else:
             check_any([header(received, how["name"])], [how.get("prefix", "") + text for text in texts])
 

@@ -171,14 +171,15 @@ FROM public.p CROSS JOIN generate_series(1, 4) k
 LEFT JOIN webhook.applications a ON a.project_id = p.id AND a.uid = 'app1' AND k % 2 = 0;
 
 CREATE TABLE public.s AS
-SELECT id, project_id, CAST(substr(name, 8) AS integer) AS n FROM webhook.sources WHERE name LIKE 'sender _';
+SELECT id, project_id, application_id, CAST(substr(name, 8) AS integer) AS n FROM webhook.sources
+WHERE name LIKE 'sender _';
 
-INSERT INTO webhook.change_events (id, project_id, source_id, event_id, watch_id, watch_url, detected_at, created_at,
-  rescrape_status, rescrape_error, rescrape_sweep_at)
-SELECT uuidv7(at - clock_timestamp()), project_id, source_id, uuidv7(), watch, 'https://x/', at, at, status,
+INSERT INTO webhook.change_events (id, project_id, source_id, application_id, event_id, watch_id, watch_url,
+  detected_at, created_at, rescrape_status, rescrape_error, rescrape_sweep_at)
+SELECT uuidv7(at - clock_timestamp()), project_id, source_id, application_id, uuidv7(), watch, 'https://x/', at, at, status,
   CASE status WHEN 'failed' THEN 'no' END, CASE WHEN status IN ('queued', 'in_progress') THEN now() END
 FROM (
-  SELECT i, at, m.project_id, s.id AS source_id,
+  SELECT i, at, m.project_id, s.id AS source_id, s.application_id,
     CASE WHEN r1 < 0.001 THEN 'rare' ELSE 'watch' || floor(100 * r1 ^ 2) END AS watch,
     CASE WHEN r2 < 0.002 THEN 'failed' WHEN r2 < 0.5 THEN 'completed'
       WHEN at > now() - interval '5 minutes' THEN CASE WHEN r2 < 0.6 THEN 'in_progress' ELSE 'queued' END END AS status
@@ -187,8 +188,9 @@ FROM (
   WHERE i % 4 = 1
 ) x ORDER BY i;
 
-INSERT INTO webhook.crawl_sessions (id, project_id, source_id, job_id, kind, status, completed_at, created_at)
-SELECT uuidv7(at - clock_timestamp()), m.project_id, s.id, 'job' || i, 'crawl',
+INSERT INTO webhook.crawl_sessions (id, project_id, source_id, application_id, job_id, kind, status, completed_at,
+  created_at)
+SELECT uuidv7(at - clock_timestamp()), m.project_id, s.id, s.application_id, 'job' || i, 'crawl',
   CASE WHEN at > now() - interval '5 minutes' THEN 'in_progress' WHEN r1 < 0.01 THEN 'failed' ELSE 'completed' END,
   CASE WHEN at <= now() - interval '5 minutes' THEN at END, at
 FROM public.moments m

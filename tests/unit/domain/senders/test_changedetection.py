@@ -102,6 +102,19 @@ def test_whatever_a_variable_holds_stays_in_its_field(name: str, naughty: str, w
     assert json.loads(found.data) == expected
 
 
+def test_what_is_beside_a_character_that_cannot_be_stored_stays_as_it_was_sent() -> None:
+    body = (
+        '{ "watch_uuid": "w",\n "watch_url": "https://x/", "n": 1.10, "long": 0.12345678901234567890123,'
+        ' "path": "C:\\\\ud83d\\\\u0000", "diff": "\\ud83c\\udf89 \\u00e9 %s" }'
+    )
+    assert read(body % "all well").data == body % "all well"
+    lost = r"\\u0000 \u0000 \\\uD83D \uDE00 \ud83d\ud83c\udf89"
+    kept = r"\\u0000 \ufffd \\\ufffd \ufffd \ufffd\ud83c\udf89"
+    assert read(body % lost).data == body % kept
+    with pytest.raises(Unreadable, match="twice"):
+        read('{"watch_uuid": "w", "watch_url": "https://x/", "diff": "\\ud83c\\udf89", "n": 1, "n": 2}')
+
+
 def test_apprise_s_envelope_changes_nothing() -> None:
     assert read(enveloped(rendered())) == read(rendered())
 

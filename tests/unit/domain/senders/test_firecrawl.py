@@ -177,6 +177,13 @@ def test_what_a_page_says_and_postgres_cannot_store_is_replaced() -> None:
     assert data["data"][0]["markdown"] == "a\ufffdb\ufffdc\U0001f600"
 
 
+def test_what_a_page_says_and_postgres_can_store_stays_as_it_was_sent() -> None:
+    body = b'{ "type":"crawl.page", "id":"j","n":1.10,"data":[{"markdown":"\\ud83d\\ude00 \\\\ud83d"}]}'
+    assert SENDER.read(Received({}, body, NOW), SOURCE).data == body.decode()
+    with pytest.raises(Unreadable, match="twice"):
+        SENDER.read(Received({}, body.replace(b'"n"', b'"id"'), NOW), SOURCE)
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -1,5 +1,6 @@
 """One bit changed anywhere in what is signed, or in the signature, and it is refused."""
 
+import base64
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -107,6 +108,8 @@ def test_every_bit_of_every_header(case: Case) -> None:
         value = request.headers[name].encode()
         for bit in range(len(value) * 8):
             changed = {**request.headers, name: flipped(value, bit).decode("latin-1")}
+            if changed[name].lower().startswith("basic ") and changed[name][6:] == request.headers[name][6:]:
+                continue  # the scheme may be in any case
             with pytest.raises(NotVerified):
                 case.verify(replace(request, headers=changed))
 
@@ -163,6 +166,22 @@ def test_a_time_in_milliseconds_is_a_time() -> None:
     made = hmac.new(PLAIN.encode(), f"{ms}.{{}}".encode(), hashlib.sha512).hexdigest()
     request = received(b"{}", x_slack_signature=made, x_slack_request_timestamp=ms)
     registry.sender("generic_hmac").verify(request, [PLAIN.encode()], source("generic_hmac", verification=how))
+
+
+@pytest.mark.parametrize(
+    ("kind", "how"), [("token", {"in": "basic", "username": "hooks"}), ("changedetection", {})]
+)
+def test_basic_authentication_is_the_same_wherever_it_is_taken(kind: Kind, how: dict[str, Any]) -> None:
+    sender, of = registry.sender(kind), source(kind, verification=how)
+    credentials = base64.b64encode(b"hooks:a-secret").decode()
+    for good in (f"Basic {credentials}", f"basic {credentials}", f"BASIC  {credentials}"):
+        sender.verify(received(b"{}", authorization=good), [b"a-secret"], of)
+    decodes_alike = credentials.replace("XQ=", "XR=")
+    assert decodes_alike != credentials
+    assert base64.b64decode(decodes_alike) == base64.b64decode(credentials)
+    for wrong in (decodes_alike, credentials.rstrip("="), "%%%", base64.b64encode(b"hooks:\xff").decode(), ""):
+        with pytest.raises(NotVerified):
+            sender.verify(received(b"{}", authorization=f"Basic {wrong}"), [b"a-secret"], of)
 
 
 def test_a_token_in_the_query() -> None:
