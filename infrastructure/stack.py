@@ -64,6 +64,7 @@ class HooklineStack(cdk.Stack):
         self._grant_secrets()
         self.storage.allow_archiving(self.workers.maintain)
         self.storage.allow_documents(self.workers.rescrape)
+        self.storage.allow_handing_out_documents(self.api.api)
         self._outputs()
 
     @property
@@ -99,9 +100,9 @@ class HooklineStack(cdk.Stack):
             | self.queues.environment()
             | self.queues.jobs_environment()
             | self.queues.rescrape_environment()
-            | {"KMS_KEY_ID": self.storage.key.key_arn}
+            | {"KMS_KEY_ID": self.storage.key.key_arn, "DOCUMENTS_BUCKET": self.storage.documents.bucket_name}
             | _egress(platform.stage)
-            | _variables(platform.stage.retention, platform.stage.partitions)
+            | _variables(platform.stage.retention, platform.stage.partitions, platform.stage.rescraping)
             | _thresholds(platform.stage),
             receive_environment=self.database.through_proxy()
             | self.queues.rescrape_environment()

@@ -97,6 +97,19 @@ class Storage(Construct):
             function, self.documents, "documents", ("PutObject", "GetObject"), "Files are named by project"
         )
 
+    def allow_handing_out_documents(self, function: lambda_.Function) -> None:
+        """Let the function sign links to documents, and delete them."""
+        self._allow(
+            function, self.documents, "documents", ("GetObject", "DeleteObject"), "Files are named by project"
+        )
+        function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["s3:ListBucket"],
+                resources=[self.documents.bucket_arn],
+                conditions={"StringLike": {"s3:prefix": "documents/*"}},
+            )
+        )
+
     def _allow(
         self, function: lambda_.Function, in_bucket: s3.Bucket, folder: str, actions: tuple[str, ...], naming: str
     ) -> None:

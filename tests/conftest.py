@@ -17,6 +17,7 @@ import pytest
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.kms.models import Key, KmsBackend, kms_backends
+from moto.s3.models import s3_backends
 from sqlalchemy import Engine, event, make_url
 from xdist.remote import Producer
 
@@ -195,7 +196,7 @@ def kms_key() -> Key:
 def aws(
     monkeypatch: pytest.MonkeyPatch, sqs_client: Any, mocked: Callable[[str], Any], kms_key: Key
 ) -> Iterator[dict[str, str]]:
-    """KMS, SQS and Secrets Manager as the functions' environment names them."""
+    """KMS, SQS, S3 and Secrets Manager as the functions' environment names them."""
     for name, value in {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -209,12 +210,14 @@ def aws(
     }
     with mock_aws():
         kms_backends[DEFAULT_ACCOUNT_ID][REGION].keys[kms_key.id] = kms_key
+        s3_backends[DEFAULT_ACCOUNT_ID]["aws"].create_bucket("documents", REGION)
         made = {
             "KMS_KEY_ID": kms_key.arn,
             "DELIVERY_QUEUE_URL": queues["delivery"],
             "RETRY_QUEUE_URL": queues["retry"],
             "JOBS_QUEUE_URL": queues["jobs"],
             "RESCRAPE_QUEUE_URL": queues["rescrape"],
+            "DOCUMENTS_BUCKET": "documents",
             "ADMIN_KEY_SECRET_ARN": mocked("secretsmanager").create_secret(
                 Name="admin-key", SecretString="the-admin-key"
             )["ARN"],

@@ -20,17 +20,21 @@ CONFIG = Config(
     signature_version="s3v4",
     s3={"addressing_style": "virtual"},
 )
+# Where somebody waits for the answer.
+HURRIED = CONFIG.merge(
+    Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
+)
 ABSENT = {"NoSuchKey", "404"}
 
 
 class Bucket:
     """One bucket. What S3 refuses or does not answer is raised: botocore's ClientError, BotoCoreError."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, config: Config = CONFIG) -> None:
         import boto3  # noqa: PLC0415 - 150 ms, only where there are objects
 
         self.name = name
-        self._s3: S3Client = boto3.client("s3", config=CONFIG)
+        self._s3: S3Client = boto3.client("s3", config=config)
 
     def put(self, key: str, body: bytes) -> None:
         self._s3.put_object(Bucket=self.name, Key=key, Body=body)
@@ -60,6 +64,15 @@ class Bucket:
         """
         asked = {"Bucket": self.name, "Key": key}
         return self._s3.generate_presigned_url("get_object", Params=asked, ExpiresIn=seconds)
+
+    def delete_below(self, prefix: str) -> int:
+        """Delete the objects whose keys begin so; how many there were."""
+        deleted = 0
+        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+            for found in page.get("Contents", []):
+                self._s3.delete_object(Bucket=self.name, Key=found["Key"])
+                deleted += 1
+        return deleted
 
     def write(self, key: str, blocks: Iterable[bytes]) -> None:
         """Write what `blocks` yield, never more than a part of it in memory.

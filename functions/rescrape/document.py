@@ -5,7 +5,7 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from functions.domain import payload
+from functions.domain import documents, payload
 from functions.domain.rescraping import Claim
 from functions.settings import settings
 
@@ -17,7 +17,7 @@ MOST_CHARACTERS = 2_000  # of a text in it
 
 def key(claim: Claim) -> str:
     """Where the file is: each job has its own, and every try of it the same."""
-    return f"documents/{claim.project_id}/{claim.source_id}/{claim.id}/{claim.job_id}.json"
+    return f"{documents.folder(claim.project_id, claim.source_id, claim.id)}{claim.job_id}.json"
 
 
 def file(document: dict[str, Any]) -> bytes:

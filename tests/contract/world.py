@@ -182,9 +182,9 @@ def _inbound(sql: pg8000.native.Connection, ids: dict[str, str], application_id:
     )
     [[change]] = sql.run(
         "INSERT INTO webhook.change_events (project_id, source_id, application_id, event_id, watch_id, watch_url,"
-        " detected_at, rescrape_status, rescrape_error)"
+        " detected_at, rescrape_status, rescrape_error, rescrape_job_id, document_key, document_bytes)"
         " SELECT project_id, id, application_id, CAST(:event AS uuid), :watch, 'https://x/', now(), 'failed',"
-        " 'no room'"
+        " 'no room', CAST(uuidv7() AS text), 'documents/of/a/try/before.json', 17"
         " FROM webhook.sources WHERE id = CAST(:source AS uuid) RETURNING id",
         event=ids["event_id"],
         watch=watch,

@@ -49,9 +49,13 @@ def test_a_page_is_scraped_again_and_its_document_can_be_fetched(service: Servic
         service.wait_until(lambda: sql.run(status, id=change) == [["completed"]], 60)
     event = service.request("GET", f"/v1/events/{started.json()['job_id']}").json()
     assert event["type"] == "document.rescraped"
-    document = requests.get(event["data"]["document_url"], timeout=10)
-    assert len(document.content) == event["data"]["document_bytes"]
-    assert document.json()["markdown"] == here.markdown
+    path = f"/v1/change-events/{change}/document"
+    for link in (event["data"]["document_url"], service.request("GET", path).json()["url"]):
+        document = requests.get(link, timeout=10)
+        assert len(document.content) == event["data"]["document_bytes"]
+        assert document.json()["markdown"] == here.markdown
+    assert service.request("DELETE", path).status_code == 204
+    assert requests.get(link, timeout=10).status_code == 404
 
 
 def _cipher(stack: dict[str, str], data_key: bytes) -> AESGCM:

@@ -32,7 +32,7 @@ RESCRAPES = {"RESCRAPE_QUEUE_URL"}
 EGRESS = {"EGRESS_SCHEMES", "EGRESS_PORTS", "EGRESS_ALLOWED_NETWORKS"}
 ENVIRONMENT = {
     "authorizer": EVERYWHERE | {"ADMIN_KEY_SECRET_ARN"},
-    "api": EVERYWHERE | QUEUES | JOBS | RESCRAPES | EGRESS | {"KMS_KEY_ID"},
+    "api": EVERYWHERE | QUEUES | JOBS | RESCRAPES | EGRESS | {"KMS_KEY_ID", "DOCUMENTS_BUCKET"},
     "receive": EVERYWHERE | RESCRAPES | {"DELIVERY_QUEUE_URL", "KMS_KEY_ID"},
     "deliver": EVERYWHERE | QUEUES | EGRESS | {"KMS_KEY_ID"},
     "jobs": EVERYWHERE | QUEUES | JOBS,
@@ -126,7 +126,8 @@ def test_the_urls_and_arns_are_those_of_our_resources(template: Template) -> Non
     assert environment["KMS_KEY_ID"] == {"Fn::GetAtt": [*template.of_type("AWS::KMS::Key"), "Arn"]}
     assert environment["RESCRAPE_QUEUE_URL"] == {"Ref": template.queue("rescrape")[0]}
     assert template.environment("maintain")["ARCHIVE_BUCKET"] == {"Ref": template.bucket("Archive")[0]}
-    assert template.environment("rescrape")["DOCUMENTS_BUCKET"] == {"Ref": template.bucket("Documents")[0]}
+    for name in ("api", "rescrape"):
+        assert template.environment(name)["DOCUMENTS_BUCKET"] == {"Ref": template.bucket("Documents")[0]}
     secret = template.environment("authorizer")["ADMIN_KEY_SECRET_ARN"]["Ref"]
     assert template.resources[secret]["Type"] == "AWS::SecretsManager::Secret"
     assert secret in referred(template.document["Outputs"]["AdminKeySecretArn"])

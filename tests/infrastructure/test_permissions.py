@@ -29,11 +29,12 @@ READ_SECRET = {"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"}
 FILES = {"s3:AbortMultipartUpload", "s3:DeleteObjectVersion", "s3:GetObject", "s3:PutObject"}
 ARCHIVE = FILES | {"s3:ListBucket"}
 DOCUMENTS = {"s3:GetObject", "s3:PutObject"}
+HAND_OUT = {"s3:GetObject", "s3:DeleteObject"}
 USE_KEY = {"kms:Decrypt", "kms:GenerateDataKey"}
 
 ALLOWED = {
     "authorizer": LOGS | NETWORK_INTERFACES | CONNECT | READ_SECRET,
-    "api": LOGS | NETWORK_INTERFACES | CONNECT | SEND | COUNT | {"kms:Decrypt", "kms:GenerateDataKey"},
+    "api": LOGS | NETWORK_INTERFACES | CONNECT | SEND | COUNT | USE_KEY | HAND_OUT | {"s3:ListBucket"},
     "receive": LOGS | NETWORK_INTERFACES | CONNECT | SEND | {"kms:Decrypt"},
     "deliver": LOGS | NETWORK_INTERFACES | CONNECT | SEND | CONSUME | {"kms:Decrypt"},
     "jobs": LOGS | NETWORK_INTERFACES | CONNECT | SEND | CONSUME,
@@ -106,6 +107,15 @@ def test_rescrape_reads_and_writes_documents_and_nothing_else_in_the_bucket(temp
     bucket, _ = template.bucket("Documents")
     [files] = [s for s in template.statements("rescrape") if set(as_list(s["Action"])) == DOCUMENTS]
     assert files["Resource"] == {"Fn::Join": ["", [{"Fn::GetAtt": [bucket, "Arn"]}, "/documents/*"]]}
+
+
+def test_the_api_hands_out_documents_and_nothing_else_in_the_bucket(template: Template) -> None:
+    bucket, _ = template.bucket("Documents")
+    [files] = [s for s in template.statements("api") if set(as_list(s["Action"])) == HAND_OUT]
+    assert files["Resource"] == {"Fn::Join": ["", [{"Fn::GetAtt": [bucket, "Arn"]}, "/documents/*"]]}
+    [lists] = [s for s in template.statements("api") if as_list(s["Action"]) == ["s3:ListBucket"]]
+    assert lists["Resource"] == {"Fn::GetAtt": [bucket, "Arn"]}
+    assert lists["Condition"] == {"StringLike": {"s3:prefix": "documents/*"}}
 
 
 @pytest.mark.parametrize(("name", "files"), [("maintain", "Archive"), ("rescrape", "Documents")])

@@ -126,10 +126,8 @@ def record(id: str, token: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-def scene(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    monkeypatch.setenv("DOCUMENTS_BUCKET", BUCKET)
+def scene(service: Service) -> Iterator[Scene]:
     s3 = boto3.client("s3", region_name=REGION)
-    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     for cached in (settings, work._bucket, guarded._session):
         cached.cache_clear()
     with firecrawl() as here:

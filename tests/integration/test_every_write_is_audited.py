@@ -161,8 +161,10 @@ def writes_of_rescrapes(service: Service) -> Iterator[Write]:
         project=service.project_id,
         source=source,
     )
-    route, path = "/v1/change-events/{change_event_id}/rescrape", f"/v1/change-events/{change}/rescrape"
-    yield Write("POST", route, path, {}, "change_event.rescraped", change, "after")
+    route, path = "/v1/change-events/{change_event_id}", f"/v1/change-events/{change}"
+    gone = "change_event.document_deleted"
+    yield Write("DELETE", f"{route}/document", f"{path}/document", None, gone, change, "", warning=True)
+    yield Write("POST", f"{route}/rescrape", f"{path}/rescrape", {}, "change_event.rescraped", change, "after")
 
 
 def since(service: Service) -> str:

@@ -304,6 +304,8 @@ class Tour:
             ask(self.client, "POST", f"/v1/change-events/{id}/rescrape")
         for id, ending in zip(changes, ("completed", "failed", "again", "lost"), strict=True):
             self._rescrape(id, ending)
+        ask(self.client, "GET", f"/v1/change-events/{changes[0]}/document")
+        ask(self.client, "DELETE", f"/v1/change-events/{changes[0]}/document")
         sql.run(rescrape_scene.LAPSE, id=changes[-1])
         assert sweeps.due_rescrapes(1000)
 
