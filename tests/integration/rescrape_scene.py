@@ -128,7 +128,7 @@ def scene(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     monkeypatch.setenv("DOCUMENTS_BUCKET", BUCKET)
     s3 = boto3.client("s3", region_name=REGION)
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-    for cached in (settings, work._bucket, guarded._session):
+    for cached in (settings, work._bucket, guarded._transport):
         cached.cache_clear()
     with firecrawl() as here:
         yield Scene(service, here, s3)

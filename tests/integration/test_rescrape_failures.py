@@ -36,6 +36,7 @@ NEVER: dict[str, tuple[Callable[[Handler], None], str]] = {
         raw(302, b"", location="http://169.254.169.254/latest/meta-data/"),
         "http_302: Firecrawl answered 302; redirects are not followed",
     ),
+    "redirect, and megabytes": (raw(302, b"x" * (2 << 20), location="http://["), "http_302: "),
     "not a success": (
         error(200, "DNS resolution failed for hostname", "SCRAPE_DNS_RESOLUTION_ERROR"),
         "scrape_failed: SCRAPE_DNS_RESOLUTION_ERROR DNS resolution failed",
