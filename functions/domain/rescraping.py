@@ -10,7 +10,7 @@ message must have come, of one in progress when whoever has it can be at work no
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, RowMapping
 
@@ -32,6 +32,8 @@ from functions.domain.rescrape_states import (
 # One that found no room is woken by the next that ends; this is for when that one is lost.
 NO_ROOM_SECONDS = 120
 MOST_DELAY_SECONDS = 900  # SQS's most
+# Those that need nothing but their name (https://docs.firecrawl.dev/api-reference/endpoint/scrape, `formats`).
+Format = Literal["markdown", "summary", "html", "rawHtml", "links"]
 LOST = "function_lost: the function that scraped it did not come to its end"
 
 
@@ -43,7 +45,7 @@ class Policy:
     api_url: str = "https://api.firecrawl.dev"
     concurrency: int = 2  # at a time: what Firecrawl's smallest plan allows, docs.firecrawl.dev/rate-limits
     max_attempts: int = 3
-    formats: tuple[str, ...] = ("markdown",)
+    formats: tuple[Format, ...] = ("markdown",)
 
     @classmethod
     def of(cls, stored: dict[str, Any]) -> "Policy":
