@@ -1,8 +1,10 @@
 """HTTP by `requests` to a host that a customer named: to allowed addresses alone (P10), and over when time is up.
 
 A name is resolved once, and what was checked is what is connected to: a second answer of its name server cannot
-lead elsewhere. No proxy and no credentials are taken from the environment, no redirect is followed. `requests`
-waits for the next byte as long as its timeout says, however many are to come; here every wait ends with the call.
+lead elsewhere. There is no session, only its transport: a session would read the whole body of a redirect that it
+does not follow, keep the cookies of one customer's host for another's, and ask the environment for proxies and
+credentials. `requests` waits for the next byte as long as its timeout says, however many are to come; here every
+wait ends with the call.
 """
 
 import socket
@@ -18,12 +20,13 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from functions.domain import egress
 
 CONNECT_SECONDS = 10.0  # for the connection and for its handshake, each
 CHUNK_BYTES = 64 << 10
+REFUSAL_BYTES = 64 << 10  # of an answer that is no success: it is read for what it says, not for a document
 
 _ends_at: ContextVar[float] = ContextVar("ends_at")  # by the monotonic clock: of the call that is under way
 
@@ -45,7 +48,7 @@ class TooLargeError(Exception):
 
 
 class Answer:
-    """What came back, whole."""
+    """What came back: whole, or the beginning of what is no success."""
 
     def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.status = status
@@ -54,17 +57,18 @@ class Answer:
 
 
 def post(url: str, *, json: Any, headers: dict[str, str], ends_at: float, most_bytes: int) -> Answer:
-    """The whole answer, before `ends_at` by the monotonic clock; whatever its status.
+    """The answer, before `ends_at` by the monotonic clock; whatever its status.
 
-    Raises RefusedAddressError, TimeIsUpError, BrokenConnectionError or TooLargeError.
+    Raises RefusedAddressError, TimeIsUpError, BrokenConnectionError or TooLargeError, and nothing else.
     """
     token = _ends_at.set(ends_at)
-    asked = {**headers, "accept-encoding": "identity"}  # so that what is read is no more than what comes
+    # Not compressed, so that what is read is no more than what comes.
+    asked = {"accept": "*/*", **headers, "accept-encoding": "identity"}
     try:
         return _read(url, json, asked, most_bytes)
-    except (requests.RequestException, HTTPError, OSError) as error:
-        if refused := _refusal(error):
-            raise refused from None
+    except (RefusedAddressError, TooLargeError):
+        raise
+    except Exception as error:  # a hostile header makes Python's own parsers raise ValueError, TypeError and more
         if time.monotonic() >= ends_at:
             raise TimeIsUpError("no whole answer in time") from error
         raise BrokenConnectionError(_said(error)) from error
@@ -74,29 +78,25 @@ def post(url: str, *, json: Any, headers: dict[str, str], ends_at: float, most_b
 
 def _read(url: str, json: Any, headers: dict[str, str], most_bytes: int) -> Answer:
     timeout = (min(CONNECT_SECONDS, _left()), _left())
-    sent = _session().post(
-        url, json=json, headers=headers, timeout=timeout, stream=True, allow_redirects=False, proxies={}
-    )
-    with sent as response:
+    request = requests.Request("POST", url, json=json, headers=headers).prepare()
+    with _transport().send(request, stream=True, timeout=timeout) as response:
         body = bytearray()
         while piece := response.raw.read1(CHUNK_BYTES, decode_content=False):
             body += piece
-            if len(body) > most_bytes:
+            if response.status_code >= 300:
+                if len(body) >= REFUSAL_BYTES:
+                    break
+            elif len(body) > most_bytes:
                 raise TooLargeError(f"more than {most_bytes} bytes")
         return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(body))
 
 
 @cache
-def _session() -> requests.Session:
-    """One for the life of the process, with its connections and with the certificates that it trusts: a session as
-    it comes reads all of those again for every connection, 13 ms of CPU each.
+def _transport() -> "_Adapter":
+    """One for the life of the process, with its connections and with the certificates that it trusts: as it comes,
+    all of those are read again for every connection, 13 ms of CPU each.
     """
-    session = requests.Session()
-    session.trust_env = False
-    adapter = _Adapter()
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, adapter)
-    return session
+    return _Adapter()
 
 
 def _left() -> float:
@@ -175,15 +175,6 @@ class _Adapter(HTTPAdapter):
     def cert_verify(self, conn: Any, *_: Any) -> None:
         """The context knows what to trust; told of a file, urllib3 would read it again for every connection."""
         conn.cert_reqs, conn.ca_certs, conn.ca_cert_dir = "CERT_REQUIRED", None, None
-
-
-def _refusal(error: BaseException | None) -> RefusedAddressError | None:
-    """urllib3 and requests put an error into others of their own."""
-    while error is not None:
-        if isinstance(error, RefusedAddressError):
-            return error
-        error = error.__cause__ or error.__context__
-    return None
 
 
 def _said(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from functions.domain.rescraping import Start
 
 @dataclass(frozen=True)
 class Follow:
-    """A delivery whose message is to be sent."""
+    """A row whose message is to be sent: of a delivery, most often."""
 
     id: str
     token: int
@@ -33,7 +33,7 @@ def send_dead(queue_url: str, letters: Iterable[Follow]) -> None:
     )
 
 
-def send_rescrapes(queue_url: str, starts: Iterable[Start | None]) -> None:
+def send_rescrapes(queue_url: str, starts: Iterable[Start | Follow | None]) -> None:
     """One message each; there is nothing to do for None."""
     queues.send(
         queue_url,

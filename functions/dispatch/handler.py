@@ -89,8 +89,7 @@ def _send_jobs(due: list[Due]) -> None:
 
 def _send_rescrapes(due: list[Due]) -> None:
     """But for those that failed for good: their functions were lost as often as they may be tried."""
-    bodies = ((messages.rescrape(messages.Rescrape(d.id, d.token)), d.project_id) for d in due if d.again)
-    queues.send(settings().rescrape_queue_url, (Message(body, project_id) for body, project_id in bodies))
+    outbox.send_rescrapes(settings().rescrape_queue_url, (one for one in due if one.again))
 
 
 def _disable(context: "LambdaContext") -> int:

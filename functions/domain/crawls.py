@@ -18,9 +18,9 @@ from functions.statements import named
 
 Kind = Literal["crawl", "batch_scrape"]
 End = Literal["completed", "cancelled", "failed"]
-# Of a session that ended so long ago its pages are forgotten (functions/maintain/inbound_retention.py); one that
+# After so long without a page those that came are forgotten (functions/maintain/inbound_retention.py); one that
 # comes after that may be known or not, and is not counted. Firecrawl tries again for 21 minutes
-# (https://docs.firecrawl.dev/webhooks/overview).
+# (https://docs.firecrawl.dev/webhooks/overview); not every job's end is told.
 COUNTED_DAYS = 30
 
 # What ended a job is told once; where more was told, completed counts for more than cancelled, and that for more
@@ -64,7 +64,8 @@ WITH come AS (
   SELECT CAST(:id AS uuid), come.hash FROM come
   WHERE NOT EXISTS (
     SELECT FROM webhook.crawl_sessions
-    WHERE id = CAST(:id AS uuid) AND completed_at < now() - CAST(:days AS integer) * interval '1 day')
+    WHERE id = CAST(:id AS uuid)
+      AND last_page_at < CAST(:at AS timestamptz) - CAST(:days AS integer) * interval '1 day')
   ON CONFLICT ON CONSTRAINT crawl_pages_pkey DO NOTHING
   RETURNING page_hash
 ), added AS (

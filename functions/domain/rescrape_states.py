@@ -34,7 +34,7 @@ TAKE = named(
     "rescraping.take",
     text("""
 UPDATE webhook.change_events c
-SET rescrape_status = 'in_progress', rescrape_token = c.rescrape_token + 1,
+SET rescrape_status = 'in_progress', rescrape_token = c.rescrape_token + 1, rescrape_waits = false,
     rescrape_attempts = c.rescrape_attempts + 1, rescrape_started_at = now(),
     rescrape_sweep_at = now() + CAST(:lease_ms AS integer) * interval '1 ms'
 WHERE c.id = CAST(:id AS uuid) AND c.rescrape_token = :token AND c.rescrape_status = 'queued' AND (
@@ -48,30 +48,27 @@ POSTPONE = named(
     "rescraping.postpone",
     text("""
 UPDATE webhook.change_events
-SET rescrape_token = rescrape_token + 1,
+SET rescrape_token = rescrape_token + 1, rescrape_waits = true,
     rescrape_sweep_at = now() + CAST(:seconds AS integer) * interval '1 s'
 WHERE id = CAST(:id AS uuid) AND rescrape_token = :token AND rescrape_status = 'queued'
-RETURNING rescrape_token AS token, project_id, rescrape_job_id AS job_id
+RETURNING rescrape_token AS token, project_id
 """),
 )
-# The oldest of those that were put off for want of room, and have no other message under way: by then dispatch
-# would look at them much sooner. What failed has a time of its own. The token goes up, so that the message it was
-# put off with says nothing any more.
+# The oldest of those that were put off for want of room; what failed and is to be tried again has a time of its
+# own. The token goes up, so that the message it was put off with says nothing any more.
 WAKE = named(
     "rescraping.wake",
     text("""
 WITH next AS MATERIALIZED (
   SELECT id FROM webhook.change_events
-  WHERE project_id = CAST(:project_id AS uuid) AND rescrape_status = 'queued'
-    AND source_id = CAST(:source_id AS uuid) AND rescrape_error IS NULL
-    AND rescrape_sweep_at > now() + CAST(:outbox AS integer) * interval '1 s'
+  WHERE source_id = CAST(:source_id AS uuid) AND rescrape_waits
   ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
 )
 UPDATE webhook.change_events c
-SET rescrape_token = c.rescrape_token + 1,
+SET rescrape_token = c.rescrape_token + 1, rescrape_waits = false,
     rescrape_sweep_at = now() + CAST(:outbox AS integer) * interval '1 s'
 FROM next WHERE c.id = next.id
-RETURNING c.id, c.rescrape_token AS token, c.project_id, c.rescrape_job_id AS job_id
+RETURNING c.id, c.rescrape_token AS token, c.project_id
 """),
 )
 

@@ -11,12 +11,14 @@ message must have come, of one in progress when whoever has it can be at work no
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 from sqlalchemy import Connection, RowMapping
 
 from functions.domain.ids import uuid7
 from functions.domain.outbox import OUTBOX_SECONDS
+from functions.domain.partitions import made_at
 from functions.domain.rescrape_states import (
     AGAIN,
     COMPLETE,
@@ -30,9 +32,12 @@ from functions.domain.rescrape_states import (
     WAKE,
 )
 
-# One that found no room is woken by the next that ends; this is for when that one is lost.
+# One that found no room is woken by the next that ends; this is for when that one is lost. Those of a long queue
+# look seldom, or they would do little else, each under the lock of their source.
 NO_ROOM_SECONDS = 120
 MOST_DELAY_SECONDS = 900  # SQS's most
+# Those that need nothing but their name (https://docs.firecrawl.dev/api-reference/endpoint/scrape, `formats`).
+Format = Literal["markdown", "summary", "html", "rawHtml", "links"]
 LOST = "function_lost: the function that scraped it did not come to its end"
 
 
@@ -44,7 +49,7 @@ class Policy:
     api_url: str = "https://api.firecrawl.dev"
     concurrency: int = 2  # at a time: what Firecrawl's smallest plan allows, docs.firecrawl.dev/rate-limits
     max_attempts: int = 3
-    formats: tuple[str, ...] = ("markdown",)
+    formats: tuple[Format, ...] = ("markdown",)
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> "Policy":
@@ -61,8 +66,14 @@ class Start:
     id: str  # of the change event
     token: int
     project_id: str
-    job_id: str
     delay_seconds: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started(Start):
+    """A new one."""
+
+    job_id: str
 
 
 @dataclass(frozen=True)
@@ -84,12 +95,12 @@ class Claim:
     environment: str | None
 
 
-def start(connection: Connection, change_event_id: str) -> Start | None:
+def start(connection: Connection, change_event_id: str) -> Started | None:
     """Queue a rescrape as a job of its own; None while one is unfinished. Its message follows the commit."""
     job_id = uuid7()
     given = {"id": change_event_id, "job_id": job_id, "outbox": OUTBOX_SECONDS}
     row = connection.execute(START, given).mappings().one_or_none()
-    return Start(change_event_id, row["token"], str(row["project_id"]), job_id) if row else None
+    return Started(change_event_id, row["token"], str(row["project_id"]), job_id=job_id) if row else None
 
 
 def claim(connection: Connection, id: str, token: int, lease_ms: int) -> Claim | Start | None:
@@ -109,7 +120,7 @@ def claim(connection: Connection, id: str, token: int, lease_ms: int) -> Claim |
         "concurrency": (policy or Policy()).concurrency,
     }
     taken = connection.execute(TAKE, given).mappings().one_or_none()
-    return _postponed(connection, id, token) if taken is None else _claim(id, row, taken, policy)
+    return _postponed(connection, id, token, row["job_id"]) if taken is None else _claim(id, row, taken, policy)
 
 
 def hold(connection: Connection, one: Claim) -> bool:
@@ -133,7 +144,7 @@ def again(connection: Connection, one: Claim, reason: str, delay_seconds: int) -
     delay = min(delay_seconds, MOST_DELAY_SECONDS)
     given = {"id": one.id, "token": one.token, "reason": reason, "seconds": delay + OUTBOX_SECONDS}
     token = connection.execute(AGAIN, given).scalar_one()
-    return Start(one.id, token, one.project_id, one.job_id, delay)
+    return Start(one.id, token, one.project_id, delay)
 
 
 def wake(connection: Connection, one: Claim) -> Start | None:
@@ -142,17 +153,17 @@ def wake(connection: Connection, one: Claim) -> Start | None:
     The last in a transaction: whoever wants to claim in the same source waits until that is over.
     """
     connection.execute(LOCK_PLACE, {"id": one.source_id})
-    given = {"project_id": one.project_id, "source_id": one.source_id, "outbox": OUTBOX_SECONDS}
-    row = connection.execute(WAKE, given).mappings().one_or_none()
-    return Start(str(row["id"]), row["token"], str(row["project_id"]), row["job_id"]) if row else None
+    row = connection.execute(WAKE, {"source_id": one.source_id, "outbox": OUTBOX_SECONDS}).mappings().one_or_none()
+    return Start(str(row["id"]), row["token"], str(row["project_id"])) if row else None
 
 
-def _postponed(connection: Connection, id: str, token: int) -> Start | None:
-    given = {"id": id, "token": token, "seconds": NO_ROOM_SECONDS + OUTBOX_SECONDS}
+def _postponed(connection: Connection, id: str, token: int, job_id: str) -> Start | None:
+    """For as long again as the job has waited, within bounds."""
+    waited = datetime.now(UTC) - made_at(job_id)
+    delay = min(max(int(waited.total_seconds()), NO_ROOM_SECONDS), MOST_DELAY_SECONDS)
+    given = {"id": id, "token": token, "seconds": delay + OUTBOX_SECONDS}
     row = connection.execute(POSTPONE, given).mappings().one_or_none()
-    if row is None:
-        return None
-    return Start(id, row["token"], str(row["project_id"]), row["job_id"], NO_ROOM_SECONDS)
+    return Start(id, row["token"], str(row["project_id"]), delay) if row else None
 
 
 def _claim(id: str, row: RowMapping, taken: RowMapping, policy: Policy | None) -> Claim:

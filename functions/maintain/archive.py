@@ -12,9 +12,10 @@ from functions.adapters.database import connect_owner
 from functions.adapters.objects import Bucket
 from functions.domain import retention
 from functions.domain.archives import records, writing
-from functions.domain.archives.files import DamagedError, Limits, Store
+from functions.domain.archives.files import Limits, Store
 from functions.domain.archives.records import Archive
 from functions.domain.partitions import all_series, existing
+from functions.maintain.damage import Damage
 from functions.maintain.patience import alone
 from functions.maintain.run import Run
 from functions.settings import settings
@@ -32,25 +33,19 @@ def run(run: Run) -> dict[str, int]:
         return {"no_bucket": 1}
     store = Bucket(settings().archive_bucket)
     counts: Counter[str] = Counter(written=0, read_back=0, verified=0, left=0)
-    damaged: DamagedError | None = None
+    damage = Damage()
     with connect_owner() as connection:
         for series in all_series():
             for partition in existing(connection, series.table):
                 if not retention.is_due(series, partition, settings().retention, run.now):
                     break
-                with alone(connection, partition.name) as mine:
+                with damage.passed_over(partition.name), alone(connection, partition.name) as mine:
                     archive = records.begin(connection, series, partition)
                     if archive.is_verified:
                         continue
-                    try:
-                        done = mine and _archive(connection, store, archive, run, counts)
-                    except DamagedError as error:
-                        logger.exception("a file does not read back", partition=partition.name)
-                        damaged = error
-                        continue
+                    done = mine and _archive(connection, store, archive, run, counts)
                     counts["verified" if done else "left"] += 1
-    if damaged is not None:
-        raise damaged
+    damage.tell()
     return dict(counts)
 
 

@@ -1,7 +1,7 @@
 """The job `inbound_retention`: change events and crawl sessions past their age go to the archive (A6).
 
-What is unfinished stays: a rescrape that is queued or in progress, a crawl whose end nobody has told. The pages of
-crawls, which are kept so that each is counted once, go a month after the crawl's end.
+What is unfinished stays: a rescrape that is queued or in progress, a crawl whose end nobody has told and of which
+there is still news. The pages of a crawl, kept so that each is counted once, go a month after the last that came.
 """
 
 from collections import Counter
@@ -19,6 +19,7 @@ from functions.domain.archives.records import Archive
 from functions.domain.crawls import COUNTED_DAYS
 from functions.domain.ids import uuid7_floor
 from functions.domain.partitions import made_at
+from functions.maintain.damage import Damage
 from functions.maintain.patience import alone, is_in_use
 from functions.maintain.run import Run
 from functions.settings import settings
@@ -31,11 +32,11 @@ SESSIONS, PAGES = 500, 10_000  # a batch
 # A day after its pages are not counted any more: no clock is that far off.
 FORGET_DAYS = COUNTED_DAYS + 1
 
-ENDED = named(
-    "maintain.inbound_retention.ended",
+QUIET = named(
+    "maintain.inbound_retention.quiet",
     text("""
 SELECT CAST(id AS text) FROM webhook.crawl_sessions s
-WHERE id > CAST(:after AS uuid) AND id < CAST(:upto AS uuid) AND completed_at < :before
+WHERE id > CAST(:after AS uuid) AND id < CAST(:upto AS uuid) AND last_page_at < :before
   AND (SELECT true FROM webhook.crawl_pages p WHERE p.session_id = s.id LIMIT 1)
 ORDER BY id LIMIT CAST(:most AS integer)
 """),
@@ -53,7 +54,8 @@ def run(run: Run) -> dict[str, int]:
     """How many rows of each table were archived and deleted, and crawl `pages` forgotten; `taken_out`: had been
     put back for some days; `left`: months for the next run; `no_bucket`: 1 where nothing can be archived.
 
-    Raises what S3 and the database raise, and DamagedError: no row has gone then that is not in a file.
+    Raises what S3 and the database raise, and DamagedError when all others are done: no row has gone then that is
+    not in a file.
     """
     counts: Counter[str] = Counter(dict.fromkeys((*(moved.table for moved in TABLES), "pages"), 0))
     counts.update({"taken_out": 0, "left": 0, "no_bucket": 0})
@@ -62,10 +64,11 @@ def run(run: Run) -> dict[str, int]:
         if not settings().archive_bucket:
             logger.warning("no ARCHIVE_BUCKET: change events and crawl sessions stay")
             return {**counts, "no_bucket": 1}
-        store = Bucket(settings().archive_bucket)
+        store, damage = Bucket(settings().archive_bucket), Damage()
         for moved, days in zip(TABLES, _days(), strict=True):
-            _finish(connection, store, moved, run, counts)
-            _archive(connection, store, moved, run, run.now - timedelta(days=days), counts)
+            _finish(connection, store, moved, run, damage, counts)
+            _archive(connection, store, moved, run, run.now - timedelta(days=days), damage, counts)
+    damage.tell()
     return dict(counts)
 
 
@@ -75,18 +78,27 @@ def _days() -> tuple[int, int]:
     return kept.change_events_days, kept.crawl_sessions_days
 
 
-def _finish(connection: Connection, store: Store, moved: Moved, run: Run, counts: Counter[str]) -> None:
+def _finish(
+    connection: Connection, store: Store, moved: Moved, run: Run, damage: Damage, counts: Counter[str]
+) -> None:
     """What earlier runs left: manifests that lag behind, and months whose days back in the table are over."""
     for archive in records.archives_of(connection, moved.series):
-        over = archive.restored_until is not None and not archive.is_held(run.now)
-        lags = archive.state == "writing" and bool(records.chunks_of(connection, archive))
-        if not over and not lags:
+        if not _is_left(connection, archive, run):
             continue
-        with alone(connection, archive.partition) as mine:
+        with damage.passed_over(archive.partition), alone(connection, archive.partition) as mine:
+            archive = records.again(connection, archive)  # noqa: PLW2901 - somebody may have recalled it just now
+            if mine and not _is_left(connection, archive, run):
+                continue
             if mine and _taken_out(connection, store, moved, archive, run, counts):
                 moving.seal(connection, store, archive, run.now)
             else:
                 counts["left"] += 1
+
+
+def _is_left(connection: Connection, archive: Archive, run: Run) -> bool:
+    if archive.restored_until is not None:
+        return not archive.is_held(run.now)
+    return archive.state == "writing" and bool(records.chunks_of(connection, archive))
 
 
 def _taken_out(
@@ -103,18 +115,24 @@ def _taken_out(
 
 
 def _archive(
-    connection: Connection, store: Store, moved: Moved, run: Run, before: datetime, counts: Counter[str]
+    connection: Connection,
+    store: Store,
+    moved: Moved,
+    run: Run,
+    before: datetime,
+    damage: Damage,
+    counts: Counter[str],
 ) -> None:
-    """Month by month, the oldest first."""
+    """Month by month, the oldest first. One that has archived rows back in the table waits until they are out."""
     since = EVER
     while ids := moving.due(connection, moved, since, before):
         if not run.has_time():
             counts["left"] += 1
             return
         archive = moving.begin(connection, moved, made_at(ids[0]))
-        with alone(connection, archive.partition) as mine:
+        with damage.passed_over(archive.partition), alone(connection, archive.partition) as mine:
             archive = records.again(connection, archive)
-            if not mine or archive.is_held(run.now):
+            if not mine or archive.restored_until is not None:
                 counts["left"] += 1
             else:
                 _archive_month(connection, store, moved, archive, run, before, counts)
@@ -157,16 +175,16 @@ def _forget_pages(connection: Connection, run: Run, counts: Counter[str]) -> Non
     while run.has_time():
         given = {"after": after, "upto": upto, "before": before, "most": SESSIONS}
         with connection.begin():
-            ended = list(connection.execute(ENDED, given).scalars())
-        for id in ended:
+            quiet = list(connection.execute(QUIET, given).scalars())
+        for id in quiet:
             gone = PAGES
             while gone == PAGES and run.has_time():
                 with connection.begin():
                     gone = connection.execute(FORGET, {"id": id, "most": PAGES}).rowcount
                 counts["pages"] += gone
-        if len(ended) < SESSIONS:
+        if len(quiet) < SESSIONS:
             return
-        after = ended[-1]
+        after = quiet[-1]
 
 
 def _lock() -> int:

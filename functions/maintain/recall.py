@@ -40,7 +40,9 @@ def run(run: Run) -> dict[str, int]:
             archive = records.again(connection, found[0])
             if archive.state == "writing":
                 moving.seal(connection, store, archive, run.now)
-            records.hold(connection, archive, run.now + timedelta(days=days))
+            moving.check(connection, store, archive)
+            until = run.now + timedelta(days=days)
+            records.hold(connection, archive, max(until, archive.restored_until or until))
             recalled = moving.put_back(connection, store, archive)
             archived = sum(chunk.rows for chunk in records.chunks_of(connection, archive))
     return {"recalled": recalled, "archived": archived, "busy": 0}

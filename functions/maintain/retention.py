@@ -18,11 +18,12 @@ from functions.adapters.database import connect_owner
 from functions.adapters.objects import Bucket
 from functions.domain import attachment, retention
 from functions.domain.archives import records, rows, writing
-from functions.domain.archives.files import DamagedError, Store
+from functions.domain.archives.files import Store
 from functions.domain.archives.records import Archive
 from functions.domain.archives.thinning import Thinning
 from functions.domain.partitions import Partition, Series, all_series, existing
 from functions.maintain.archive import limits
+from functions.maintain.damage import Damage
 from functions.maintain.patience import alone, is_in_use, patiently
 from functions.maintain.run import Run
 from functions.settings import settings
@@ -43,7 +44,7 @@ def run(run: Run) -> dict[str, int]:
     counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
     store = Bucket(settings().archive_bucket) if settings().archive_bucket else None
     handled: set[Partition] = set()
-    damaged: DamagedError | None = None
+    damage = Damage()
     with connect_owner() as connection:
         for look in (_taken_out, _past_their_age):  # first back with what is needed, then on with the others
             for series in all_series():
@@ -53,17 +54,11 @@ def run(run: Run) -> dict[str, int]:
                         continue
                     handled.add(partition)
                     archive = known.get(partition.name)
-                    try:
-                        became = _handled(connection, store, series, partition, archive, run, counts)
-                    except DamagedError as error:
-                        logger.exception("an archive is damaged, its partition stays", partition=partition.name)
-                        damaged = error
-                        continue
-                    counts[became] += 1
+                    with damage.passed_over(partition.name):
+                        counts[_handled(connection, store, series, partition, archive, run, counts)] += 1
     if counts["waiting_for_archive"]:
         logger.warning("partitions wait for their archive", partitions=counts["waiting_for_archive"])
-    if damaged is not None:
-        raise damaged
+    damage.tell()
     return dict(counts)
 
 

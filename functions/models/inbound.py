@@ -129,6 +129,13 @@ change_events = Table(
         server_default="1",
         comment="Goes up by one with every claim and outcome; a queue message with another token is stale",
     ),
+    Column(
+        "rescrape_waits",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="It found no room in its source, where the next that ends wakes it",
+    ),
     Column("rescrape_attempts", SmallInteger, nullable=False, server_default="0"),
     Column("rescrape_error", Text),
     Column(
@@ -174,6 +181,12 @@ Index(
     change_events.c.rescrape_status,
     change_events.c.id,
     postgresql_where=change_events.c.rescrape_status.is_not(None),
+)
+Index(
+    "change_events_waiting",
+    change_events.c.source_id,
+    change_events.c.id,
+    postgresql_where=change_events.c.rescrape_waits,
 )
 Index(
     "change_events_sweep",

@@ -1,7 +1,6 @@
 """The document of a rescrape: as a file, and as the data of the event that tells of it."""
 
 import json
-import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +11,7 @@ from functions.settings import settings
 UNREADABLE = "\ufffd"  # for what Postgres does not take in a text: NUL, and halves of surrogate pairs
 STATUS_CODES = range(100, 600)
 MOST_ENTRIES = 100  # of metadata: pages may have as many <meta> as they like
-MOST_CHARACTERS = 2_000  # of a text in it
+MOST_CHARACTERS = 2_000  # of a text in it, and of the title
 
 
 def key(claim: Claim) -> str:
@@ -34,7 +33,7 @@ def event_data(claim: Claim, document: dict[str, Any], stored_bytes: int, link: 
         "job_id": claim.job_id,
         "watch_id": claim.watch_id,
         "url": claim.watch_url,
-        "title": _text(found.get("title")),
+        "title": _text(found.get("title"), MOST_CHARACTERS),
         "status_code": found.get("statusCode") if found.get("statusCode") in STATUS_CODES else None,
         "document_bytes": stored_bytes,
     }
@@ -61,11 +60,9 @@ def _plain(metadata: dict[str, Any]) -> dict[str, Any]:
 def _is_plain(value: Any) -> bool:
     if isinstance(value, list):
         return all(isinstance(one, str) for one in value)
-    if isinstance(value, float):
-        return math.isfinite(value)
     if isinstance(value, int):
         return abs(value) < 1 << 63
-    return value is None or isinstance(value, str)
+    return value is None or isinstance(value, str | float)
 
 
 def _value(value: Any) -> Any:
@@ -76,8 +73,8 @@ def _value(value: Any) -> Any:
     return value
 
 
-def _text(value: Any) -> str | None:
-    return _clean(value) if isinstance(value, str) else None
+def _text(value: Any, most: int | None = None) -> str | None:
+    return _clean(value[:most]) if isinstance(value, str) else None
 
 
 def _clean(value: str) -> str:

@@ -5,11 +5,12 @@ another try: https://docs.firecrawl.dev/api-reference/errors.
 """
 
 import json
+import math
 import random
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from functions import VERSION
 from functions.adapters import guarded
@@ -110,12 +111,10 @@ def _refused(answer: Answer, words: str) -> Unready:
     code, said = f"http_{status}", f"Firecrawl answered {status}" + (f": {words}" if words else "")
     if 300 <= status < 400:
         return Unready(Failure(code, f"{said}; redirects are not followed"))
-    if status == TOO_MANY:
-        return Unready(Failure(code, said, is_passing=True, after_seconds=_asked_wait(answer)), soon=True)
     if status == TIMEOUT:
         return Unready(Failure(code, said, is_passing=True, after_seconds=_asked_wait(answer)))
-    if status >= 500:
-        return Unready(Failure(code, said, is_passing=True), soon=True)
+    if status == TOO_MANY or status >= 500:
+        return Unready(Failure(code, said, is_passing=True, after_seconds=_asked_wait(answer)), soon=True)
     return Unready(Failure(code, said))
 
 
@@ -127,15 +126,21 @@ def _asked_wait(answer: Answer) -> int:
 
 def _parsed(body: bytes) -> dict[str, Any] | None:
     try:
-        read = json.loads(body, parse_constant=_refuse)
+        read = json.loads(body, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
         return None
     return read if isinstance(read, dict) else None
 
 
-def _refuse(name: str) -> None:
+def _refuse(name: str) -> NoReturn:
     """NaN and Infinity, which Python takes for JSON and nobody else does."""
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is no number that JSON has")
+
+
+def _finite(number: str) -> float:
+    """1e999 is JSON, but infinity to Python, which would write it as such."""
+    found = float(number)
+    return found if math.isfinite(found) else _refuse(number)
 
 
 def _words(read: dict[str, Any] | None, api_key: str) -> str:

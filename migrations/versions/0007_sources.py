@@ -110,6 +110,7 @@ CREATE TABLE webhook.change_events (
   rescrape_status text,
   rescrape_job_id varchar(255),
   rescrape_token integer NOT NULL DEFAULT 1,
+  rescrape_waits boolean NOT NULL DEFAULT false,
   rescrape_attempts smallint NOT NULL DEFAULT 0,
   rescrape_error text,
   rescrape_sweep_at timestamptz,
@@ -130,6 +131,7 @@ CREATE TABLE webhook.change_events (
   CONSTRAINT change_events_rescrape_counts_range CHECK (rescrape_attempts >= 0 AND rescrape_token >= 1),
   CONSTRAINT change_events_unfinished_is_swept
     CHECK ((rescrape_status IN ('queued', 'in_progress')) IS TRUE = (rescrape_sweep_at IS NOT NULL)),
+  CONSTRAINT change_events_waiting_is_queued CHECK (NOT rescrape_waits OR (rescrape_status = 'queued') IS TRUE),
   CONSTRAINT change_events_failure_has_error
     CHECK ((rescrape_status = 'failed') IS NOT TRUE OR rescrape_error IS NOT NULL),
   CONSTRAINT change_events_document_whole CHECK ((document_key IS NULL) = (document_bytes IS NULL)),
@@ -140,6 +142,8 @@ COMMENT ON COLUMN webhook.change_events.application_id IS 'What its source is bo
 COMMENT ON COLUMN webhook.change_events.event_id IS 'The event that it became; that goes to the archive sooner';
 COMMENT ON COLUMN webhook.change_events.rescrape_token IS
   'Goes up by one with every claim and outcome; a queue message with another token is stale';
+COMMENT ON COLUMN webhook.change_events.rescrape_waits IS
+  'It found no room in its source, where the next that ends wakes it';
 COMMENT ON COLUMN webhook.change_events.rescrape_sweep_at IS
   'When dispatch looks at the rescrape, were its message or its function lost';
 COMMENT ON COLUMN webhook.change_events.indexed_at IS 'When the document of its rescrape was stored';
@@ -154,6 +158,7 @@ CREATE INDEX change_events_by_application_watch ON webhook.change_events (applic
 CREATE INDEX change_events_by_event ON webhook.change_events (event_id);
 CREATE INDEX change_events_rescrapes ON webhook.change_events (project_id, rescrape_status, id)
   WHERE rescrape_status IS NOT NULL;
+CREATE INDEX change_events_waiting ON webhook.change_events (source_id, id) WHERE rescrape_waits;
 CREATE INDEX change_events_sweep ON webhook.change_events (rescrape_sweep_at) WHERE rescrape_sweep_at IS NOT NULL;
 
 CREATE TABLE webhook.crawl_sessions (

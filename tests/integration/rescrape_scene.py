@@ -12,7 +12,7 @@ from functions.adapters import guarded, outbox, vault
 from functions.adapters.database import transaction
 from functions.domain import egress, rescraping
 from functions.domain.ids import uuid7
-from functions.domain.rescraping import Start
+from functions.domain.rescraping import Started
 from functions.rescrape import handler as rescrape
 from functions.rescrape import work
 from functions.settings import settings
@@ -73,7 +73,7 @@ class Scene:
         self.service.sql.run(CHANGE, id=id, source_id=source_id, watch_id=f"watch-{id}", url=url)
         return id
 
-    def started(self, source_id: str | None = None, **values: Any) -> Start:
+    def started(self, source_id: str | None = None, **values: Any) -> Started:
         """A change event whose rescrape is queued, with its message."""
         start = start_of(self.change(source_id or self.source(**values)))
         assert start is not None
@@ -107,7 +107,7 @@ class Scene:
         self.service.sql.run(LAPSE, id=id)
 
 
-def start_of(change_event_id: str) -> Start | None:
+def start_of(change_event_id: str) -> Started | None:
     with transaction() as connection:
         return rescraping.start(connection, change_event_id)
 
@@ -128,7 +128,7 @@ def record(id: str, token: int) -> dict[str, Any]:
 @pytest.fixture
 def scene(service: Service) -> Iterator[Scene]:
     s3 = boto3.client("s3", region_name=REGION)
-    for cached in (settings, work._bucket, guarded._session):
+    for cached in (settings, work._bucket, guarded._transport):
         cached.cache_clear()
     with firecrawl() as here:
         yield Scene(service, here, s3)

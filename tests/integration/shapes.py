@@ -257,6 +257,9 @@ BREAKS: dict[str, dict[str, str | list[str]]] = {
             "rescrape_status = NULL",
             "rescrape_status = 'completed'",
         ],
+        "change_events_waiting_is_queued": (
+            "rescrape_waits = true, rescrape_status = 'completed', rescrape_sweep_at = NULL"
+        ),
         "change_events_failure_has_error": "rescrape_status = 'failed', rescrape_sweep_at = NULL",
         "change_events_document_whole": ["document_key = 'k'", "document_bytes = 1"],
         "change_events_document_bytes_range": "document_key = 'k', document_bytes = -1",

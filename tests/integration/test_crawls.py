@@ -183,12 +183,15 @@ def test_a_batch_scrape_is_a_session_too_and_other_jobs_are_not(service: Service
     assert types == {"batch_scrape.started", "batch_scrape.page", "batch_scrape.completed", "agent.action"}
 
 
-def test_a_page_long_after_the_end_is_an_event_and_is_not_counted(service: Service, source: Source) -> None:
-    ended = datetime.now(UTC) - timedelta(days=31)
-    tell(source, page(1), ended)
-    tell(source, message("completed"), ended)
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_page_long_after_the_others_is_an_event_and_is_not_counted(
+    service: Service, source: Source, ended: bool
+) -> None:
+    tell(source, page(1), NOW)
+    if ended:
+        tell(source, message("completed"), NOW)
     service.sql.run("DELETE FROM webhook.crawl_pages")
-    assert tell(source, page(2)).new
+    assert tell(source, page(2), NOW + timedelta(days=31)).new
     assert session(service)["pages_received"] == 1
 
 

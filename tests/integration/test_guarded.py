@@ -1,5 +1,6 @@
 """HTTP over TLS to hosts that customers named: whom it trusts, that it ends in time and keeps connections."""
 
+import gzip
 import ssl
 import threading
 import time
@@ -21,6 +22,7 @@ class Here:
     def __init__(self) -> None:
         self.act: Act = answered
         self.ports: list[int] = []  # of those who asked: another one is another connection
+        self.headers: list[dict[str, str]] = []  # that they sent
         self.over = threading.Event()
         self.url = ""
 
@@ -48,6 +50,7 @@ def here(authority: Signed, tmp_path: Path) -> Iterator[Here]:
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
             found.ports.append(self.client_address[1])
+            found.headers.append({name.lower(): value for name, value in self.headers.items()})
             found.act(self)
 
         def log_message(self, *_: object) -> None:
@@ -78,7 +81,7 @@ def here(authority: Signed, tmp_path: Path) -> Iterator[Here]:
 @pytest.fixture(autouse=True)
 def loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("EGRESS_ALLOWED_NETWORKS", "127.0.0.0/8,::1/128")
-    caches = (settings, guarded.egress.is_allowed, guarded._session)
+    caches = (settings, guarded.egress.is_allowed, guarded._transport)
     for cached in caches:
         cached.cache_clear()
     yield
@@ -101,6 +104,18 @@ def trusted(authority: Signed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(guarded.ssl, "create_default_context", lenient)
 
 
+def saying(answer: bytes, *more: bytes) -> Act:
+    """Just these bytes; with `more`, those without end."""
+
+    def act(handler: BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
+        handler.wfile.write(answer)
+        while more:
+            handler.wfile.write(b"".join(more))
+
+    return act
+
+
 def post(here: Here, seconds: float = 20) -> guarded.Answer:
     ends_at = time.monotonic() + seconds
     return guarded.post(here.url, json={}, headers={}, ends_at=ends_at, most_bytes=1000)
@@ -114,7 +129,7 @@ def test_connections_are_kept_and_certificates_read_once(here: Here, monkeypatch
     for _ in range(3):
         assert post(here).status == 200
     assert len(set(here.ports)) == 1
-    guarded._session().close()
+    guarded._transport().close()
     assert post(here).status == 200
     assert len(set(here.ports)) == 2, "another connection"
     assert read == []
@@ -159,3 +174,73 @@ def test_a_connection_that_was_dropped_meanwhile_is_made_anew(here: Here) -> Non
     for _ in range(3):
         assert post(here).body == b"ok"
     assert len(set(here.ports)) == 3
+
+
+@pytest.mark.usefixtures("trusted")
+def test_nothing_of_one_call_is_in_another(here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One customer's host could else set what another's is sent."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine localhost login me password secret")
+    monkeypatch.setenv("NETRC", str(netrc))
+    here.act = saying(b"HTTP/1.1 200 OK\r\nset-cookie: a=b; path=/\r\ncontent-length: 2\r\n\r\nok")
+    for _ in range(2):
+        assert post(here).headers["set-cookie"] == "a=b; path=/"
+    for sent in here.headers:
+        assert set(sent) == {
+            *("host", "user-agent", "accept", "accept-encoding"),
+            *("content-type", "content-length"),
+        }
+
+
+REDIRECT = b"HTTP/1.1 302 Found\r\nlocation: %s\r\n%s\r\n"
+BOMB = gzip.compress(b"\0" * 10_000_000)
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize(
+    "act",
+    [
+        saying(REDIRECT % (b"http://[", b"content-length: 0\r\n")),
+        saying(REDIRECT % (b"http://x\xff\xfe/", b"content-length: 0\r\n")),
+        saying(REDIRECT % (b"/elsewhere", b"content-length: 999999999999\r\n"), b"x" * (1 << 16)),
+        saying(REDIRECT % (b"/", b"content-encoding: gzip\r\ncontent-length: %d\r\n" % len(BOMB)) + BOMB),
+    ],
+)
+def test_of_a_redirect_little_is_read_and_nothing_understood(here: Here, act: Act) -> None:
+    here.act = act
+    answer = post(here)
+    assert answer.status == 302
+    assert len(answer.body) <= guarded.REFUSAL_BYTES + guarded.CHUNK_BYTES
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize(
+    "act",
+    [
+        saying(b"nonsense\r\n\r\n"),
+        saying(b"HTTP/1.1 2000000 OK\r\n\r\n"),
+        saying(b"HTTP/9.9 200 OK\r\n\r\n"),
+        saying(OK + b"x: y\r\n" * 101 + b"\r\n"),
+        saying(OK + b"x: " + b"y" * 70_000 + b"\r\n\r\n"),
+        saying(OK + b"content-length: 1, 2\r\n\r\nx"),
+        saying(OK + b"content-length: 9\r\n\r\nx"),
+        saying(OK + b"transfer-encoding: chunked\r\n\r\nno number\r\nx"),
+        saying(OK + b"content-type: multipart/x; boundary*0=a; boundary*=b\r\n\r\n"),
+        saying(OK + b"content-type: multipart/x; boundary*=\0''b\r\n\r\n"),
+        saying(OK + b"content-type: multipart/x; boundary*" + b"9" * 5_000 + b"=x\r\n\r\n"),
+    ],
+)
+def test_what_is_no_http_is_a_broken_connection(here: Here, act: Act) -> None:
+    here.act = act
+    with pytest.raises(guarded.BrokenConnectionError):
+        post(here)
+
+
+@pytest.mark.usefixtures("trusted")
+def test_what_says_to_go_on_for_ever_is_over_in_time(here: Here) -> None:
+    here.act = saying(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
+    with pytest.raises(guarded.TimeIsUpError):
+        post(here, seconds=1)

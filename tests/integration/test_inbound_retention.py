@@ -33,7 +33,7 @@ FROM webhook.sources WHERE id = CAST(:source AS uuid)
 """
 INSERT_SESSION = """
 INSERT INTO webhook.crawl_sessions (id, project_id, source_id, job_id, kind, status, completed_at, created_at,
-  received_at)
+  last_page_at)
 SELECT CAST(:id AS uuid), project_id, id, :job, 'crawl', CASE WHEN :ended THEN 'completed' ELSE 'in_progress' END,
   CASE WHEN :ended THEN CAST(:at AS timestamptz) END, CAST(:at AS timestamptz), CAST(:at AS timestamptz)
 FROM webhook.sources WHERE id = CAST(:source AS uuid)
@@ -125,25 +125,30 @@ def test_finished_later_it_goes_into_the_archive_of_its_month(
 
 
 def test_a_crawl_under_way_stays_whatever_its_age(service: Service, source: Source, bucket: str) -> None:
-    gone = crawl(service, source, 1, OLD)
-    stays = [crawl(service, source, 2, OLD, ended=False, pages=3), crawl(service, source, 3, NOW)]
-    assert run()["crawl_sessions"] == 1
+    """Of one whose end was never told there is no news at last."""
+    gone = [crawl(service, source, 1, OLD), crawl(service, source, 4, OLD, ended=False, pages=3)]
+    service.sql.run(
+        "UPDATE webhook.crawl_sessions SET received_at = now() - interval '31 days' WHERE id = CAST(:id AS uuid)",
+        id=gone[1],
+    )
+    stays = [crawl(service, source, 2, OLD, ended=False), crawl(service, source, 3, NOW, pages=3)]
+    assert run()["crawl_sessions"] == 2
     assert set(table(service, "crawl_sessions")) == set(stays)
-    assert archived(bucket, "crawl_sessions") == {"2025-10": Counter([gone])}
+    assert archived(bucket, "crawl_sessions") == {"2025-10": Counter(gone)}
     assert service.sql.run("SELECT count(*) FROM webhook.crawl_pages") == [[3]]
 
 
-def test_pages_are_forgotten_a_month_after_the_end(
+def test_pages_are_forgotten_a_month_after_the_last_of_them(
     service: Service, source: Source, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbound_retention, "PAGES", 10)
     over = crawl(service, source, 1, NOW - timedelta(days=32), pages=25)
     late = crawl(service, source, 2, NOW - timedelta(days=30), pages=5)
-    under_way = crawl(service, source, 3, NOW - timedelta(days=90), ended=False, pages=5)
-    assert run()["pages"] == 25
-    assert set(table(service, "crawl_sessions")) == {over, late, under_way}
+    untold = crawl(service, source, 3, NOW - timedelta(days=90), ended=False, pages=5)
+    assert run()["pages"] == 30
+    assert set(table(service, "crawl_sessions")) == {over, late, untold}
     left = {str(id) for (id,) in service.sql.run("SELECT DISTINCT session_id FROM webhook.crawl_pages")}
-    assert left == {late, under_way}
+    assert left == {late}
 
 
 def test_what_was_archived_comes_back_as_it_was(service: Service, source: Source, bucket: str) -> None:
@@ -191,16 +196,84 @@ def test_what_cannot_be_recalled_is_refused(service: Service, bucket: str, param
         recall.run(Run(now=NOW, parameters=parameters))
 
 
-def test_a_damaged_file_brings_nothing_back(service: Service, source: Source, bucket: str) -> None:
+def damage(bucket: str, part: int) -> None:
+    key = f"archive/change_events/2025-10/part-{part:05}.jsonl.gz"
+    boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=gzip.compress(b"{}"))
+
+
+def recalled(days: int = 7) -> dict[str, int]:
+    return recall.run(Run(now=NOW, parameters={"table": "change_events", "month": "2025-10", "days": days}))
+
+
+def test_a_damaged_file_brings_nothing_back_and_nothing_waits_for_it(
+    service: Service, source: Source, bucket: str
+) -> None:
     for n in range(6):
         change(service, source, n, OLD)
     run()
-    boto3.client("s3").put_object(
-        Bucket=bucket, Key="archive/change_events/2025-10/part-00001.jsonl.gz", Body=gzip.compress(b"{}")
-    )
+    damage(bucket, 1)
     with pytest.raises(DamagedError):
-        recall.run(Run(now=NOW, parameters={"table": "change_events", "month": "2025-10"}))
+        recalled()
     assert table(service) == {}
+    change(service, source, 7, OLD)
+    assert run()["change_events"] == 1, "the month is not held"
+
+
+def test_what_came_back_from_a_file_that_is_damaged_now_stays_and_all_else_goes_on(
+    service: Service, source: Source, bucket: str
+) -> None:
+    back = {change(service, source, n, OLD) for n in range(6)}
+    run()
+    recalled()
+    damage(bucket, 0)
+    change(service, source, 7, OLD + timedelta(days=5))
+    gone = crawl(service, source, 1, OLD)
+    for _ in range(2):
+        with pytest.raises(DamagedError):
+            run(now=NOW + timedelta(days=8))
+    assert set(table(service)) == back
+    assert archived(bucket, "crawl_sessions") == {"2025-10": Counter([gone])}
+
+
+def test_a_month_that_is_recalled_again_is_held_for_the_longer_time(
+    service: Service, source: Source, bucket: str
+) -> None:
+    change(service, source, 1, OLD)
+    run()
+    recalled(days=7)
+    recalled(days=2)
+    assert run(now=NOW + timedelta(days=3))["taken_out"] == 0
+    assert run(now=NOW + timedelta(days=8))["taken_out"] == 1
+
+
+def test_a_month_that_is_recalled_while_its_days_end_is_held_anew(
+    service: Service, source: Source, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(service, source, 1, OLD)
+    run()
+    recalled(days=1)
+    alone = inbound_retention.alone
+
+    def late(*given: Any) -> Any:
+        recalled(days=7)
+        return alone(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(inbound_retention, "alone", late)
+        assert run(now=NOW + timedelta(days=2))["taken_out"] == 0
+    assert len(table(service)) == 1
+
+
+def test_what_came_back_goes_again_whatever_columns_there_are_by_then(
+    service: Service, source: Source, bucket: str
+) -> None:
+    old = [change(service, source, n, OLD) for n in range(6)]
+    run()
+    recalled()
+    service.sql.run("ALTER TABLE webhook.change_events ADD COLUMN later text DEFAULT 'new'")
+    counts = run(now=NOW + timedelta(days=8))
+    assert (counts["taken_out"], counts["change_events"]) == (6, 0)
+    assert archived(bucket) == {"2025-10": Counter(old)}
 
 
 def test_without_a_bucket_nothing_goes(service: Service, source: Source) -> None:

@@ -114,11 +114,11 @@ def test_metadata_that_is_too_much_is_in_the_file_alone(scene: Scene) -> None:
     scene.run()
     (event,) = scene.events()
     assert 0 < len(event["data"]["metadata"]) <= 100
-    scene.firecrawl.metadata = {f"meta-{n}": ["x" * 2_000] * 100 for n in range(20)}
+    scene.firecrawl.metadata = {f"meta-{n}": ["x" * 2_000] * 100 for n in range(20)} | {"title": "t" * 300_000}
     scene.started()
     scene.run()
     (_, event) = scene.events()
-    assert event["data"]["metadata"] == {}
+    assert (event["data"]["metadata"], event["data"]["title"]) == ({}, "t" * 2_000)
     assert event["data"]["document_url"]
 
 

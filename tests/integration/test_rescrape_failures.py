@@ -36,6 +36,7 @@ NEVER: dict[str, tuple[Callable[[Handler], None], str]] = {
         raw(302, b"", location="http://169.254.169.254/latest/meta-data/"),
         "http_302: Firecrawl answered 302; redirects are not followed",
     ),
+    "redirect, and megabytes": (raw(302, b"x" * (2 << 20), location="http://["), "http_302: "),
     "not a success": (
         error(200, "DNS resolution failed for hostname", "SCRAPE_DNS_RESOLUTION_ERROR"),
         "scrape_failed: SCRAPE_DNS_RESOLUTION_ERROR DNS resolution failed",
@@ -46,6 +47,7 @@ LATER: dict[str, tuple[Callable[[Handler], None], str]] = {
     "408": (error(408, "Scrape timed out", "SCRAPE_TIMEOUT"), "http_408: Firecrawl answered 408: SCRAPE_TIMEOUT"),
     "no JSON": (raw(200, b'{"success": true, "data": {"markd'), "invalid_answer: "),
     "what is not JSON to others": (raw(200, b'{"success": true, "data": {"n": NaN}}'), "invalid_answer: "),
+    "what is infinite to some": (raw(200, b'{"success": true, "data": {"n": 1e999}}'), "invalid_answer: "),
     "compressed, though not asked for": (
         raw(200, gzip.compress(b'{"success": true, "data": {}}'), content_encoding="gzip"),
         "invalid_answer: ",
@@ -114,8 +116,9 @@ def test_and_later_when_it_is_not(scene: Scene, at_once: list[float], what: str)
     _finish(scene, started.id, attempts=2)
 
 
-def test_a_wait_that_is_asked_for_is_kept(scene: Scene, at_once: list[float]) -> None:
-    scene.firecrawl.answers = [error(429, "Rate limit exceeded", retry_after="17")]
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_wait_that_is_asked_for_is_kept(scene: Scene, at_once: list[float], status: int) -> None:
+    scene.firecrawl.answers = [error(status, "not now", retry_after="17")]
     started = scene.started()
     scene.run()
     assert at_once == [17]

@@ -10,7 +10,11 @@ import pytest
 from sqlalchemy import create_engine
 
 from functions.adapters import database, queues, vault
+from functions.adapters.database import transaction
 from functions.adapters.objects import Bucket
+from functions.domain import rescraping
+from functions.domain.ids import uuid7
+from functions.domain.rescraping import Start
 from functions.rescrape import handler as rescrape
 from functions.settings import settings
 from tests.integration.firecrawl import error
@@ -92,6 +96,39 @@ def test_one_that_failed_makes_room_too(scene: Scene, answer: Any) -> None:
     scene.firecrawl.before = lambda: None
     assert scene.run() == 1, "the one that was put off has a message at once"
     assert states(scene).get("completed") == 1
+
+
+def test_one_that_failed_before_is_woken_as_others_are(scene: Scene) -> None:
+    source = scene.source(concurrency=1)
+    first = scene.started(source)
+    scene.firecrawl.answers = [error(408, "later")]
+    scene.run()
+    again = record(first.id, scene.row(first.id)["rescrape_token"])
+    scene.started(source)
+    scene.firecrawl.before = lambda: _put_off(scene, again)
+    assert scene.run() == 1
+    waiting = scene.row(first.id)
+    assert (waiting["rescrape_status"], waiting["rescrape_attempts"]) == ("queued", 1)
+    assert waiting["rescrape_error"].startswith("http_408: "), "why it was not the first time"
+    assert scene.run() == 1, "it has a message at once"
+    assert states(scene) == {"completed": 2}
+
+
+@pytest.mark.parametrize(("minutes", "delay"), [(0, 120), (10, 600), (60, 900)])
+def test_who_waits_long_looks_seldom(scene: Scene, minutes: int, delay: int) -> None:
+    source = scene.source(concurrency=1)
+    scene.started(source)
+    scene.service.sql.run("UPDATE webhook.change_events SET rescrape_status = 'in_progress'")
+    late = scene.started(source)
+    scene.service.sql.run(
+        "UPDATE webhook.change_events SET rescrape_job_id = :job WHERE id = :id",
+        job=uuid7(int((time.time() - 60 * minutes) * 1000)),
+        id=late.id,
+    )
+    with transaction() as connection:
+        postponed = rescraping.claim(connection, late.id, late.token, 60_000)
+    assert isinstance(postponed, Start)
+    assert delay <= postponed.delay_seconds < delay + 60
 
 
 def test_one_that_was_put_off_comes_by_itself_if_nobody_wakes_it(scene: Scene) -> None:

@@ -15,7 +15,7 @@ from functions.api.rendering import to_json
 from functions.api.schemas.levers import EmptyIn
 from functions.api.schemas.rescrapes import Rescrape
 from functions.domain import rescraping
-from functions.domain.rescraping import Start
+from functions.domain.rescraping import Started
 from functions.errors import Conflict
 from functions.settings import settings
 
@@ -35,7 +35,7 @@ router = operation.Router()
 def rescrape(change_event_id: str, _nothing: Annotated[EmptyIn | None, Body()] = None) -> Response[str]:
     caller = operation.caller(router, "sources:write")
     id = operation.key(change_event_id, "change event")
-    started: list[Start] = []
+    started: list[Started] = []
 
     def produce(connection: Connection) -> Answer:
         found = queries.asked(connection, caller, id)

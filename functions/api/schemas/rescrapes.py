@@ -6,10 +6,7 @@ from pydantic import AfterValidator, BaseModel, Field, StrictBool, StrictInt, St
 
 from functions.api.schemas.base import Input, distinct
 from functions.domain import urls
-
-FIRECRAWL = "https://api.firecrawl.dev"
-# Those that need nothing but their name (https://docs.firecrawl.dev/api-reference/endpoint/scrape, `formats`).
-Format = Literal["markdown", "summary", "html", "rawHtml", "links"]
+from functions.domain.rescraping import Format, Policy
 
 
 def _base(value: str) -> str:
@@ -19,16 +16,18 @@ def _base(value: str) -> str:
 class RescrapePolicy(Input):
     """Each change that is reported is scraped again while `enabled`; by the API at any time."""
 
-    enabled: StrictBool = True
+    enabled: StrictBool = Policy.enabled
     api_url: Annotated[
         StrictStr,
         AfterValidator(_base),
         Field(max_length=2048, description="Firecrawl's, or a server of your own that speaks its API"),
-    ] = FIRECRAWL
-    concurrency: Annotated[StrictInt, Field(ge=1, le=50, description="Calls at a time for this source")] = 2
-    max_attempts: Annotated[StrictInt, Field(ge=1, le=10)] = 3
+    ] = Policy.api_url
+    concurrency: Annotated[StrictInt, Field(ge=1, le=50, description="Calls at a time for this source")] = (
+        Policy.concurrency
+    )
+    max_attempts: Annotated[StrictInt, Field(ge=1, le=10)] = Policy.max_attempts
     formats: Annotated[list[Format], Field(min_length=1, max_length=5), AfterValidator(distinct)] = Field(
-        default=["markdown"]
+        default=list(Policy.formats)
     )
 
 
@@ -40,5 +39,11 @@ class Credentials(Input):
 
 class Rescrape(BaseModel):
     change_event_id: Annotated[str, Field(description="Its `rescrape_…` fields tell how it goes on")]
-    job_id: Annotated[str, Field(description="The event `document.rescraped` has it as its `id`")]
+    job_id: Annotated[
+        str,
+        Field(
+            description="The event `document.rescraped` has it as its `id`, or, published more than a day later,"
+            " as its `external_id`"
+        ),
+    ]
     status: Literal["queued"]

@@ -17,6 +17,7 @@ from functions.domain.archives import files, manifest, records, rows, writing
 from functions.domain.archives.files import DamagedError, Line, Store, Tally
 from functions.domain.archives.records import Archive, Chunk
 from functions.domain.archives.writing import HasTime
+from functions.domain.crawls import COUNTED_DAYS
 from functions.domain.ids import uuid7_floor
 from functions.domain.partitions import Series, containing
 from functions.statements import named
@@ -61,7 +62,11 @@ class Moved:
 
 TABLES = (
     Moved("change_events", "rescrape_sweep_at IS NULL"),  # no rescrape is under way
-    Moved("crawl_sessions", "completed_at IS NOT NULL"),
+    # Ended; or so long without news that nothing of it would be counted any more: not every end is told.
+    Moved(
+        "crawl_sessions",
+        f"(completed_at IS NOT NULL OR received_at < now() - interval '{COUNTED_DAYS} days')",
+    ),
 )
 
 
@@ -113,7 +118,8 @@ def move(
 def take_out_again(
     connection: Connection, store: Store, moved: Moved, archive: Archive, *, lock_ms: int, has_time: HasTime
 ) -> tuple[int, bool]:
-    """Delete rows that were put back and are as their lines still say: how many, and whether that is all.
+    """Delete rows that were put back and are as their lines say, whatever columns there are by now: how many, and
+    whether that is all.
 
     Raises DamagedError.
     """
@@ -124,16 +130,13 @@ def take_out_again(
         for page in files.pages(files.read(store, chunk.key, Tally())):
             with connection.begin():
                 retention.stand_back(connection, lock_ms)
-                gone += _delete(connection, moved, [Line(id, line, 0) for id, line in page])
+                lines = rows.as_now(connection, moved.table, [line for _, line in page])
+                gone += _delete(connection, moved, lines)
     return gone, True
 
 
-def put_back(connection: Connection, store: Store, archive: Archive) -> int:
-    """Put the archive's rows back into their table, but for those it has; how many.
-
-    The newest file comes first: a row that was put back once before, and then changed, is in two. Raises
-    DamagedError, before anything is put back, when a file is not as it was written.
-    """
+def check(connection: Connection, store: Store, archive: Archive) -> None:
+    """Read all of the archive's files. Raises DamagedError when one is not as it was written."""
     parts = manifest.parts(store, archive)
     known = records.chunks_of(connection, archive)
     for chunk in known:
@@ -141,9 +144,17 @@ def put_back(connection: Connection, store: Store, archive: Archive) -> int:
             raise DamagedError(f"{chunk.key} is not as it was written")
     if [part.key for part in parts] != [chunk.key for chunk in known]:
         raise DamagedError(f"{archive.manifest_key} does not name the files that there are")
+
+
+def put_back(connection: Connection, store: Store, archive: Archive) -> int:
+    """Put the archive's rows back into their table, but for those it has; how many.
+
+    The newest file comes first: a row that was put back once before, and then changed, is in two. Raises
+    DamagedError; `check` tells beforehand.
+    """
     back = 0
-    for part in reversed(parts):
-        for page in files.pages(files.read(store, part.key, Tally())):
+    for chunk in reversed(records.chunks_of(connection, archive)):
+        for page in files.pages(files.read(store, chunk.key, Tally())):
             with connection.begin():
                 back += rows.put_back(connection, archive.table, [line for _, line in page])
     return back

@@ -189,10 +189,10 @@ FROM (
 ) x ORDER BY i;
 
 INSERT INTO webhook.crawl_sessions (id, project_id, source_id, application_id, job_id, kind, status, completed_at,
-  created_at)
+  created_at, last_page_at)
 SELECT uuidv7(at - clock_timestamp()), m.project_id, s.id, s.application_id, 'job' || i, 'crawl',
   CASE WHEN at > now() - interval '5 minutes' THEN 'in_progress' WHEN r1 < 0.01 THEN 'failed' ELSE 'completed' END,
-  CASE WHEN at <= now() - interval '5 minutes' THEN at END, at
+  CASE WHEN at <= now() - interval '5 minutes' THEN at END, at, at
 FROM public.moments m
 JOIN public.s ON s.project_id = m.project_id AND s.n = CASE WHEN i % 40 = 2 THEN 4 ELSE 3 END
 WHERE i % 8 = 2 ORDER BY i;
