@@ -14,7 +14,9 @@ class Document(BaseModel):
         str,
         Field(
             description="Whoever has it can read the document: JSON, Firecrawl's `data` whole",
-            examples=["https://documents.s3.eu-central-1.amazonaws.com/documents/01a1.json?X-Amz-Signature=9f86d081"],
+            examples=[
+                "https://documents.s3.eu-central-1.amazonaws.com/documents/01a1.json?X-Amz-Signature=9f86d081"
+            ],
         ),
     ]
     expires_at: Annotated[datetime, Field(description="Until then at most; ask again for another")]
