@@ -168,9 +168,10 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench.metrics",
         description="Two services in temporary folders, one of which measures itself: single events at a constant"
-        f" rate to each in turn, after {WARM_UP_SECONDS:g} s that count for nothing. Prints medians of all runs.",
+        " rate to each in turn, low enough that what is measured is the request, and not waiting for a core,"
+        f" after {WARM_UP_SECONDS:g} s that count for nothing. Prints medians of all runs.",
     )
-    parser.add_argument("--rate", type=float, default=100, help="events/s (%(default)s)")
+    parser.add_argument("--rate", type=float, default=25, help="events/s (%(default)s)")
     parser.add_argument("--seconds", type=float, default=20, help="how long each (%(default)s)")
     parser.add_argument("--repeat", type=int, default=9, help="runs of each, for medians (%(default)s)")
     parser.add_argument("--fanout", type=int, default=1, help="webhooks an event goes to (%(default)s)")

@@ -15,6 +15,7 @@ Output = Callable[[str], None]
 """Takes one line of a process's output, without its end."""
 
 FILE_BYTES = 20_000_000
+PAUSE_SECONDS = 0.01  # lines come before the answer of their invocation, which is not to wait for them
 LIFECYCLE = "hookline"  # the supervisor's own source: always shown
 COLOURS = (36, 33, 35, 32, 34, 96, 93, 95, 92, 94)  # of ANSI, for sources in order of appearance
 LEVEL_COLOURS = {logging.WARNING: 33, logging.ERROR: 31, logging.CRITICAL: 31}
@@ -67,6 +68,7 @@ async def pump(stream: asyncio.StreamReader, output: Output) -> None:
     """Pass lines on until the stream ends; a line may be of any length."""
     rest = b""
     while chunk := await stream.read(65_536):
+        await asyncio.sleep(PAUSE_SECONDS)
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             output(line.decode(errors="replace"))

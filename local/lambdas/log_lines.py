@@ -18,8 +18,9 @@ from local.cloudformation.subscriptions import SubscriptionSpec
 from local.cloudformation.template import ACCOUNT
 from local.logs import Output, say
 
-PAUSE_SECONDS = 1.0  # lines that come within it go together: an invocation for each would cost more than they do
+PAUSE_SECONDS = 5.0  # lines that come within it go together: an invocation for each would cost more than they do
 AT_ONCE = 2_000
+EMBEDDED = '"_aws":'  # CloudWatch's embedded metric format
 MOST_WAITING = 20_000  # some 10 MB, a minute of a busy service
 
 Invoke = Callable[[str, bytes], Awaitable[None]]
@@ -37,15 +38,16 @@ class Subscription:
         self._any = asyncio.Event()
         self._number = 0
 
-    def take(self, line: str) -> None:
-        """Note the line if it is wanted. Returns at once, whatever becomes of the function."""
+    def take(self, line: str) -> bool:
+        """Note the line if it is wanted, and say so. Returns at once, whatever becomes of the function."""
         if not self.spec.takes(line):
-            return
+            return False
         if len(self._waiting) >= MOST_WAITING:
             self.dropped += 1
-            return
-        self._waiting.append((time.time_ns() // 1_000_000, line))
-        self._any.set()
+        else:
+            self._waiting.append((time.time_ns() // 1_000_000, line))
+            self._any.set()
+        return True
 
     async def keep_delivering(self) -> None:
         while True:
@@ -90,13 +92,17 @@ def payload(spec: SubscriptionSpec, events: list[dict[str, Any]]) -> bytes:
 
 
 def tapped(output: Output, subscriptions: list[Subscription]) -> Output:
-    """The same output, whose lines the subscriptions of its log see too."""
+    """The same output, of which the subscriptions of its log take what they want.
+
+    Others than those of CloudWatch's own metrics are seen nowhere else: there are several for each request, each
+    takes a tenth of a millisecond to be written for people, and what they say can be read from the API.
+    """
     if not subscriptions:
         return output
 
     def take(line: str) -> None:
-        output(line)
-        for one in subscriptions:
-            one.take(line)
+        taken = [one.take(line) for one in subscriptions]
+        if not any(taken) or EMBEDDED in line:
+            output(line)
 
     return take

@@ -88,7 +88,8 @@ def test_whoever_writes_lines_waits_for_nobody_and_what_is_too_much_is_counted(
         await until(lambda: metrics.asked)
         for _ in range(12):
             output(WANTED)
-        assert (len(lines), subject.dropped) == (13, 7)
+        output(OTHER)
+        assert (lines, subject.dropped) == ([OTHER], 7)
         metrics.free.set()
         await until(lambda: len(metrics.messages) == 6)
         delivering.cancel()
@@ -121,6 +122,15 @@ def test_the_end_does_not_wait_for_a_function_that_hangs() -> None:
         await asyncio.wait_for(subject.finish(0.01), 10)
 
     asyncio.run(test())
+
+
+def test_lines_of_cloudwatch_s_own_metrics_are_seen_by_people_too() -> None:
+    lines: list[str] = []
+    said = '{"metric":"requests","_aws":{}}'
+    subject = Subscription(SPEC, Metrics())
+    output = tapped(lines.append, [subject])
+    output(said)
+    assert lines == [said]
 
 
 def test_without_subscriptions_an_output_is_as_it_was() -> None:
