@@ -35,6 +35,8 @@ NOT_EXPLAINED = {
 WHOLE = {
     "expunge.count": "most of the days it counts are the project's that it asks about",
     **dict.fromkeys(("maintain.dead_letters.forget", "dead_letters.discard"), "500 keys of a few thousand"),
+    # How many rows a day has here, or the first month, depends on the hour.
+    **dict.fromkeys(("expunge.erase", "forget.attempts"), "hundreds of keys of a thousand"),
     "jobs.list": "jobs are started by people: a filter that finds none among them may read them all",
 }
 UNFINISHED = "what is not finished may be of any age; an index of each partition has little else"
